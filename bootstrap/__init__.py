@@ -1,0 +1,1 @@
+"""Joining: network files, the handshake, the duties of a seed."""

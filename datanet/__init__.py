@@ -1,0 +1,1 @@
+"""Who contributed what: records, shards, precedence of duplicates, blobs, the credit map."""

@@ -1,0 +1,1 @@
+"""LoRA: base loading, adapters, the canonical optimiser, local training, merge, an engine."""

@@ -1,0 +1,22 @@
+"""The ``openledger`` command. No module of it imports anything heavy at its top."""
+
+import sys
+
+from node.cli import datanet, doctor, job, keys, money, reads, run, settings, simnet
+from node.cli.app import WORK, app
+from protocol.errors import OpenLedgerError
+
+app.add_typer(datanet.app, name="datanet", rich_help_panel=WORK)
+app.add_typer(job.app, name="job", rich_help_panel=WORK)
+app.add_typer(simnet.app, name="simnet", rich_help_panel=WORK)
+
+__all__ = ["app", "doctor", "keys", "main", "money", "reads", "run", "settings"]
+
+
+def main() -> None:
+    """Console script. An expected error is one line on stderr and exit status 1."""
+    try:
+        app()
+    except OpenLedgerError as error:
+        print(f"openledger: {error.code}: {error.text}", file=sys.stderr)
+        sys.exit(1)

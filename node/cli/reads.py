@@ -1,0 +1,74 @@
+"""``status``, ``peers`` and ``dashboard``: what the running node says of itself."""
+
+from typing import Annotated
+
+import typer
+
+from node.cli import client
+from node.cli.app import WATCH, JsonFlag, app, home_of
+from node.cli.output import money, print_json, print_line, print_table, short
+
+
+@app.command(rich_help_panel=WATCH)
+def status(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """What this node is doing, and why."""
+    value = client.get(home_of(context), "status")
+    if as_json:
+        print_json(value)
+        return
+    print_line(value["duty"])
+    head = value["head"]
+    rows = [
+        ("Peer id", value["peer_id"]),
+        ("Operator", value["operator"]),
+        ("Payout", value["payout"] or "none chosen"),
+        ("Roles", ", ".join(value["roles"])),
+        ("Network", f"{value['network']}, chain {value['chain_id']}, block {head['number']}"),
+        ("Stake", money(value["stake"])),
+        ("Claimable", money(value["claimable_open"])),
+        ("Claimed", money(value["claimed_open"])),
+        ("Mesh", ", ".join(f"{t}: {n} peers" for t, n in value["mesh"].items()) or "no topic"),
+        ("Keys", "backed up" if value["backed_up"] else "NOT backed up: openledger backup FILE"),
+    ]
+    print_table(["", ""], rows, "")
+
+
+@app.command(rich_help_panel=WATCH)
+def peers(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """Who this node is connected to, and why it lost the others."""
+    value = client.get(home_of(context), "peers")
+    if as_json:
+        print_json(value)
+        return
+    rows = [
+        (
+            peer["peer_id"],
+            "connected" if peer["connected"] else peer["lost_reason"],
+            ", ".join(peer["roles"]),
+            short(peer["operator"] or ""),
+            "" if peer["latency_ms"] is None else f"{peer['latency_ms']} ms",
+        )
+        for peer in value
+    ]
+    empty = "No peers yet: the node is dialling the network's seeds. Try: openledger doctor"
+    print_table(["Peer", "State", "Roles", "Operator", "Latency"], rows, empty)
+
+
+@app.command(rich_help_panel=WATCH)
+def dashboard(
+    context: typer.Context,
+    browser: Annotated[bool, typer.Option(help="Open it in the browser.")] = True,
+    as_json: JsonFlag = False,
+) -> None:
+    """The link to the running node's page."""
+    home = home_of(context)
+    client.get(home, "status")  # says so when the node is gone
+    url = f"{client.address(home)}/?token={client.token(home)}"
+    if as_json:
+        print_json({"url": url})
+        return
+    print_line(url)
+    if browser:
+        import webbrowser
+
+        webbrowser.open(url)

@@ -1,0 +1,39 @@
+"""``simnet``: the whole network on this machine.
+
+The simnet package lies above the node and is met by name, so that the node never depends on it.
+"""
+
+import importlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="The whole network on this machine.")
+
+
+@app.command()
+def run(
+    scenario: Annotated[str, typer.Argument(help="demo")],
+    report: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave network and dashboard up.")] = False,
+    seed: Annotated[int, typer.Option(help="Changes garbage, edits, beacons, queries.")] = 1,
+    home: Annotated[Path | None, typer.Option(help="Folder of the nodes' homes.")] = None,
+) -> None:
+    """Real processes, real chain, real weights, once round the loop."""
+    if scenario != "demo":
+        raise typer.BadParameter(f"unknown scenario {scenario!r}; known: demo")
+    raise typer.Exit(_runner().run_demo(seed=seed, home=home, report=report, keep=keep))
+
+
+@app.command()
+def sim(
+    scenario: Annotated[str, typer.Argument(help="Name of a scenario.")],
+    seed: Annotated[int, typer.Option(help="One seed makes everything.")] = 1,
+) -> None:
+    """The same nodes in one process and virtual time."""
+    raise typer.Exit(_runner().run_simulation(scenario=scenario, seed=seed))
+
+
+def _runner() -> Any:
+    return importlib.import_module("simnet.runner")

@@ -1,0 +1,277 @@
+"""What every stage works with: the six seams, the keys, the board, the mail and the node's own notes.
+
+A stage reads the board and acts once; ``did``/``done`` in the journal keep it from acting twice, also
+after a restart. ``touch`` wakes all stages.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import trio
+
+from node.mail import Mail
+from p2p.exchange import Exchange
+from protocol.codec import pack, unpack
+from protocol.errors import OpenLedgerError, PeerError
+from protocol.ids import address_bytes, topic
+from protocol.messages import BlobHint
+from protocol.params import Params
+from protocol.seams import (
+    Blobs,
+    Block,
+    Chain,
+    Clock,
+    Compute,
+    Randomness,
+    Store,
+    Transport,
+    TxReceipt,
+)
+from protocol.signing import key_of_peer, peer_id_of
+from protocol.typed_data import Domain, Typed, address_of, sign, statement_domain
+from tasks.board import Board
+
+T = TypeVar("T")
+
+JOURNAL = (
+    "create table journal (key text primary key, value blob not null, at real not null)",
+    "create table channels (id blob primary key, paid text not null)",
+)
+MAX_BODY = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """The world, as one node sees it."""
+
+    clock: Clock
+    randomness: Randomness
+    transport: Transport
+    store: Store
+    blobs: Blobs
+    compute: Compute
+    chain: Chain
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """32-byte secrets: Ed25519 peer seed, secp256k1 operator key, X25519 sealing secret."""
+
+    peer_seed: bytes
+    operator_key: bytes
+    seal_key: bytes
+
+    @property
+    def operator(self) -> bytes:
+        return address_of(self.operator_key)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What the network file says."""
+
+    name: str
+    id: bytes
+    params: Params
+    chain_id: int
+    genesis_block: int
+    seats: tuple[bytes, ...]  # aggregators' operators
+    quorum: int
+    committee: tuple[bytes, ...]  # seats of the slasher
+    treasury: bytes
+
+    @property
+    def topic(self) -> str:
+        return f"openledger/{self.id.hex()[:16]}/1"
+
+
+@dataclass(slots=True)
+class Failure:
+    """A counted reason with its last text."""
+
+    count: int
+    text: str
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    at: float
+    stage: str
+    text: str
+
+
+@dataclass(slots=True)
+class Context:
+    """One node, as its stages see it."""
+
+    seams: Seams
+    keys: Keys
+    network: Network
+    roles: tuple[str, ...]
+    payout: bytes
+    board: Board
+    mail: Mail
+    exchange: Exchange
+    head: Block = field(default_factory=lambda: Block(0, bytes(32), 0))
+    duty: str = "starting"
+    notes: deque[Note] = field(default_factory=lambda: deque(maxlen=500))
+    failures: dict[str, Failure] = field(default_factory=dict)
+    progress: dict[bytes, list[int]] = field(default_factory=dict)  # unit -> live losses
+    outcomes: dict[bytes, Any] = field(default_factory=dict)  # unit -> last judged outcome
+    private: dict[str, Any] = field(default_factory=dict)  # this node's own working values
+    _beacons: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
+    _changed: trio.Event = field(default_factory=trio.Event)
+
+    @property
+    def params(self) -> Params:
+        return self.network.params
+
+    @property
+    def operator(self) -> bytes:
+        return self.keys.operator
+
+    @property
+    def statements(self) -> Domain:
+        """The EIP-712 domain of off-chain statements."""
+        return statement_domain(self.network.chain_id, self.network.id)
+
+    def contract_domain(self, contract: str) -> Domain:
+        """The EIP-712 domain of one of our contracts."""
+        at = address_bytes(self.seams.chain.address(contract))
+        return Domain(contract, self.network.chain_id, contract=at)
+
+    def sign(self, value: Typed, domain: Domain | None = None) -> bytes:
+        """Sign typed data with the operator key."""
+        return sign(self.keys.operator_key, value.digest(domain or self.statements))
+
+    # -- waking ---
+
+    def touch(self) -> None:
+        """Something changed: every waiting stage looks again."""
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def changed(self, at_most: float) -> None:
+        """Wait for ``touch``, at most so many seconds."""
+        event = self._changed
+        with trio.move_on_after(at_most):
+            await event.wait()
+
+    # -- notes ---
+
+    def note(self, stage: str, text: str) -> None:
+        """Tell people what happened."""
+        self.notes.append(Note(self.seams.clock.now(), stage, text))
+        self.duty = text
+        self.touch()
+
+    def fail(self, stage: str, error: OpenLedgerError) -> None:
+        """Count a failure under its code and tell it once."""
+        now = self.seams.clock.now()
+        known = self.failures.get(error.code)
+        if known is None:
+            self.failures[error.code] = Failure(1, f"{stage}: {error.text}", now)
+            self.notes.append(Note(now, stage, f"{error.code}: {error.text}"))
+        else:
+            known.count, known.text, known.last = known.count + 1, f"{stage}: {error.text}", now
+
+    async def attempt(self, stage: str, act: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        """Act on one thing; an expected failure is counted and must not keep the stage from the others."""
+        try:
+            await act(self, *args)
+        except OpenLedgerError as error:
+            self.fail(stage, error)
+
+    # -- journal ---
+
+    async def done(self, key: str) -> bytes | None:
+        """What was journalled under a key, None when nothing was."""
+        rows = await self.seams.store.query("select value from journal where key = ?", (key,))
+        return bytes(rows[0][0]) if rows else None
+
+    async def did(self, key: str, value: bytes = b"") -> None:
+        """Journal that an act was done; the first value stays."""
+        await self.seams.store.execute(
+            "insert or ignore into journal (key, value, at) values (?, ?, ?)",
+            (key, value, self.seams.clock.now()),
+        )
+
+    # -- chain ---
+
+    async def beacon(self, height: int) -> bytes | None:
+        """Public randomness: the block hash at a height, None while it is ahead."""
+        if height > self.head.number:
+            return None
+        if height not in self._beacons:
+            self._beacons[height] = (await self.seams.chain.block(height)).hash
+        return self._beacons[height]
+
+    async def write(self, contract: str, function: str, *args: Any) -> TxReceipt:
+        """A transaction signed by the operator key."""
+        return await self.seams.chain.write(self.keys.operator_key, contract, function, *args)
+
+    async def reached(self, block: int) -> None:
+        """Wait until the board holds all events up to a block."""
+        while self.head.number < block:
+            await self.changed(1.0)
+
+    async def post(self, kind: str, subject: bytes, value: bytes) -> TxReceipt:
+        """One CommitLog entry; ``kind`` may carry a finding (``verdict/ok``)."""
+        return await self.write("CommitLog", "commit", topic(kind), subject, value)
+
+    def mine(self, kind: str, subject: bytes) -> bool:
+        """Whether this node has posted about a subject."""
+        return any(p.operator == self.operator for p in self.board.posted(kind, subject))
+
+    # -- blobs and messages ---
+
+    def put(self, value: Any) -> bytes:
+        """Store a value's canonical bytes; returns the blob id."""
+        return self.seams.blobs.put(pack(value))
+
+    async def announce(self, body: Any) -> None:
+        """Gossip a message; reaching nobody is a visible state, sync carries it later."""
+        envelope = self.mail.write(body, self.seams.clock.now())
+        reached = await self.seams.transport.publish(self.network.topic, pack(envelope))
+        if not reached:
+            self.fail("gossip", PeerError("published-to-0-peers", type(body).__name__))
+        self.touch()
+
+    async def share(self, *blobs: bytes) -> None:
+        """Say that this node holds blobs."""
+        await self.announce(BlobHint(tuple(blobs)))
+
+    def peer_of(self, operator: bytes) -> str | None:
+        """The peer id of an operator."""
+        entry = self.board.node(operator)
+        return None if entry is None else peer_id_of(entry.peer_key)
+
+    def operator_of(self, peer: str) -> bytes | None:
+        """The operator behind a peer id, None when it is not registered."""
+        return self.board.operator_of_peer(key_of_peer(peer))
+
+    def sources(self, blob: bytes, first: Sequence[bytes] = ()) -> list[str]:
+        """Peers to ask for a blob: named operators, then who announced it, then anybody connected."""
+        connected = list(self.seams.transport.peers())
+        named = [peer for op in first if (peer := self.peer_of(op)) is not None]
+        hinted = [
+            letter.author for letter in self.mail.letters(BlobHint) if blob in letter.body.blobs
+        ]
+        order = dict.fromkeys([*named, *hinted, *connected])
+        return [peer for peer in order if peer in connected]
+
+    async def fetch(self, blob: bytes, *first: bytes, limit: int = MAX_BODY) -> bytes:
+        """A blob's body, from here or from peers. Raises PeerError when nobody serves it."""
+        if not self.seams.blobs.has(blob):
+            sources = self.sources(blob, first)
+            if not sources:
+                raise PeerError("no-source", f"blob {blob.hex()[:8]}: no peer is connected")
+            await self.exchange.fetch(blob, sources, limit)
+        return self.seams.blobs.get(blob)
+
+    async def fetch_value(self, cls: type[T], blob: bytes, *first: bytes) -> T:
+        """A value by the blob id of its canonical bytes. Raises PeerError or DecodeError."""
+        return unpack(cls, await self.fetch(blob, *first))

@@ -1,0 +1,264 @@
+"""Datanets at this node: committing and revealing one's own shards, and a job's data as all nodes see it.
+
+A job's data are the shards revealed by its block. The training set keeps commit order; what a record
+yields to earlier ones was decided in that order; a record that kept less than half is not trained on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from datanet import manifest as manifests
+from datanet.intake import read_records
+from datanet.precedence import Kept, Placed, Precedence
+from datanet.record import Record, RecordList, record_id
+from datanet.reserve import reserved
+from datanet.reveal import (
+    Reveal,
+    RevealRules,
+    check_training,
+    make_private_reveal,
+    make_reveal,
+    open_commitment,
+    reserved_of,
+)
+from datanet.shard import Shard, commitment, make_shard
+from node.context import Context
+from node.jobs import PRIVATE, Job
+from protocol.codec import pack, unpack
+from protocol.compute import StepState
+from protocol.credit import Row
+from protocol.errors import OperatorError, PeerError, Reject
+from protocol.ids import Hash, short
+from protocol.messages import REVEAL, SHARD, DatanetRecord, NodeRecord
+from tasks.entries import ShardEntry
+
+TRAINED_PPM = (
+    500_000  # a record that yielded more than half is a copy: training on it twice helps nobody
+)
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """A unit's states as journalled by its worker."""
+
+    states: tuple[StepState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnShard:
+    """A shard of ours from its commitment to its reveal, as journalled."""
+
+    shard: Shard
+    salt: Hash
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A revealed shard that passed every rule; ``aside`` are the indices of its reserved records."""
+
+    entry: ShardEntry
+    reveal: Reveal
+    aside: tuple[int, ...]
+    training: tuple[tuple[int, Record], ...]  # (index in the shard, record)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A job's data: one row a training record, in commit order, and the shards they came from."""
+
+    shards: tuple[Opened, ...]
+    rows: tuple[Row, ...]
+    texts: tuple[Record, ...]
+    kept: tuple[Kept, ...]
+    void: dict[bytes, str]  # commitment -> why the shard does not count
+
+    @property
+    def trained(self) -> tuple[int, ...]:
+        """Positions of the rows that are trained on."""
+        return tuple(i for i, row in enumerate(self.rows) if row.kept_ppm >= TRAINED_PPM)
+
+
+def rules(ctx: Context) -> RevealRules:
+    """The parameters in force for reveals."""
+    p = ctx.params
+    return RevealRules(p.reserve_ppm, p.reserve_min, p.reveal_seconds, p.max_records)
+
+
+# -- one's own shards ---
+
+
+async def found(ctx: Context, name: str, data_class: str, licence: str, description: str) -> bytes:
+    """Found a Datanet: register its id on chain and announce its manifest."""
+    record = manifests.make_manifest(name, 1, data_class, licence, description)
+    datanet = manifests.datanet_id(record)
+    if datanet in ctx.board.datanets:
+        raise OperatorError(
+            "datanet-exists", f"The Datanet {name!r} is registered already.", "Add a shard to it."
+        )
+    number = manifests.DATA_CLASSES.index(record.data_class)
+    await ctx.write("AssetRegistry", "registerDatanet", datanet, number)
+    await ctx.announce(record)
+    ctx.note("data", f"founded Datanet {name} ({data_class})")
+    return datanet
+
+
+def by_name(ctx: Context, name: str) -> bytes:
+    """A Datanet's id by its name or hex id. Raises OperatorError naming what is known."""
+    known = {manifests.datanet_id(r): r for r in ctx.mail.bodies(DatanetRecord)}
+    for datanet, record in known.items():
+        if name in (record.name, datanet.hex()) and datanet in ctx.board.datanets:
+            return datanet
+    names = ", ".join(sorted({r.name for r in known.values()})) or "none yet"
+    raise OperatorError(
+        "unknown-datanet", f"No Datanet is called {name!r}.", f"Known here: {names}."
+    )
+
+
+def names(ctx: Context) -> dict[bytes, DatanetRecord]:
+    """Manifests by Datanet id."""
+    return {manifests.datanet_id(r): r for r in ctx.mail.bodies(DatanetRecord)}
+
+
+async def commit_shard(ctx: Context, name: str, path: Path) -> tuple[bytes, int]:
+    """Take in a file and commit it; the reveal follows by itself. Returns (commitment, records)."""
+    datanet = by_name(ctx, name)
+    records = read_records([path]).records
+    private = ctx.board.datanets[datanet] == PRIVATE
+    least = 1 if private else ctx.params.reserve_min + 1
+    shard = make_shard(ctx.operator, datanet, records, least, ctx.params.max_records)
+    own = OwnShard(shard, ctx.seams.randomness.token(32), records)
+    key = commitment(shard, own.salt)
+    await ctx.did(f"shard/{key.hex()}", pack(own))
+    await ctx.post(SHARD, datanet, key)
+    ctx.note("data", f"committed {len(records)} records to {name} as {short(key)}")
+    return key, len(records)
+
+
+async def reveal_shards(ctx: Context) -> None:
+    """Open every commitment of ours whose beacon is known and that is not open yet."""
+    for entry in list(ctx.board.shards.values()):
+        if entry.owner != ctx.operator or entry.reveal is not None:
+            continue
+        body = await ctx.done(f"shard/{entry.commitment.hex()}")
+        beacon = await ctx.beacon(entry.block + ctx.params.beacon_delay)
+        if body is None or beacon is None:
+            continue
+        await _reveal(ctx, entry, unpack(OwnShard, body), beacon)
+
+
+async def _reveal(ctx: Context, entry: ShardEntry, own: OwnShard, beacon: bytes) -> None:
+    if ctx.board.datanets[entry.datanet] == PRIVATE:
+        parts = make_private_reveal(own.shard, own.salt, own.records)
+    else:
+        recipients = seal_keys(ctx)
+        if len(recipients) < ctx.network.quorum:
+            return  # the aggregators' records have not arrived yet
+        aside = reserved(
+            beacon,
+            entry.commitment,
+            len(own.records),
+            ctx.params.reserve_ppm,
+            ctx.params.reserve_min,
+        )
+        token = ctx.seams.randomness.token(64)
+        parts = make_reveal(own.shard, own.salt, own.records, aside, recipients, token)
+        ctx.seams.blobs.put(parts.training)
+        ctx.seams.blobs.put(parts.sealed)
+    blob = ctx.put(parts.reveal)
+    await ctx.share(blob, parts.reveal.training, parts.reveal.sealed)
+    await ctx.post(REVEAL, entry.commitment, blob)
+    ctx.note("data", f"revealed shard {short(entry.commitment)}")
+
+
+def seal_keys(ctx: Context) -> list[bytes]:
+    """The aggregators' X25519 keys, in seat order, as far as their records have arrived."""
+    records = {r.operator: r for r in ctx.mail.bodies(NodeRecord)}
+    return [records[seat].seal_key for seat in ctx.board.seats if seat in records]
+
+
+# -- a job's data ---
+
+
+async def dataset(ctx: Context, job: Job) -> Dataset:
+    """A job's data, assembled once. Raises PeerError when a body cannot be fetched yet."""
+    cache: dict[bytes, Dataset] = ctx.private.setdefault("datasets", {})
+    if job.id not in cache:
+        cache[job.id] = await _assemble(ctx, job)
+    return cache[job.id]
+
+
+async def _assemble(ctx: Context, job: Job) -> Dataset:
+    shards, void = [], {}
+    for entry in ctx.board.shards.values():
+        revealed = entry.reveal is not None and entry.reveal.block <= job.pot.block
+        if entry.datanet not in job.spec.datanets or not revealed:
+            continue
+        if ctx.board.datanets[entry.datanet] == PRIVATE:
+            continue
+        try:
+            shards.append(await open_shard(ctx, entry))
+        except Reject as verdict:
+            void[entry.commitment] = verdict.reason
+    precedence = Precedence()
+    rows, texts, kept = [], [], []
+    for opened in shards:
+        owner = ctx.board.index_of(opened.entry.owner)
+        if owner is None:
+            void[opened.entry.commitment] = "its operator is not a registered owner"
+            continue
+        for index, record in opened.training:
+            order = (opened.entry.block, opened.entry.log_index, index)
+            placed = precedence.place(Placed(order, opened.entry.owner, record))
+            kept.append(placed)
+            texts.append(record)
+            rows.append(_row(record, owner, opened.entry.datanet, placed.kept_ppm))
+    return Dataset(tuple(shards), tuple(rows), tuple(texts), tuple(kept), void)
+
+
+def _row(record: Record, owner: int, datanet: bytes, kept_ppm: int) -> Row:
+    tokens = len(record.prompt.split()) + len(record.completion.split())
+    return Row(record_id(record), owner, datanet, kept_ppm, tokens)
+
+
+async def open_shard(ctx: Context, entry: ShardEntry) -> Opened:
+    """Fetch a revealed shard and judge it by every rule. Raises Reject, PeerError or DecodeError."""
+    assert entry.reveal is not None, "only revealed shards are opened"
+    reveal = await ctx.fetch_value(Reveal, entry.reveal.value, entry.owner)
+    seconds = entry.reveal.time - entry.time
+    open_commitment(reveal, entry.commitment, seconds, False, rules(ctx))
+    beacon = await ctx.beacon(entry.block + ctx.params.beacon_delay)
+    assert beacon is not None, "the reveal came after the beacon's block"
+    aside = reserved_of(reveal, beacon, rules(ctx))
+    body = await ctx.fetch_value(RecordList, reveal.training, entry.owner)
+    return Opened(entry, reveal, aside, check_training(reveal, aside, body))
+
+
+async def training_set(ctx: Context, job: Job, *, home: bool = False) -> tuple[bytes, int]:
+    """(blob id, size) of the records that units train on; at home, of one's own private records."""
+    if home:
+        records = await _private_records(ctx, job)
+    else:
+        data = await dataset(ctx, job)
+        records = [data.texts[i] for i in data.trained]
+    if not records:
+        raise PeerError("empty-datanet", "the job's Datanets hold no record to train on")
+    return ctx.put(RecordList(tuple(records))), len(records)
+
+
+async def _private_records(ctx: Context, job: Job) -> Sequence[Record]:
+    records: list[Record] = []
+    for entry in ctx.board.shards.values():
+        private = ctx.board.datanets[entry.datanet] == PRIVATE
+        if entry.owner != ctx.operator or not private or entry.block > job.pot.block:
+            continue
+        body = await ctx.done(f"shard/{entry.commitment.hex()}")
+        if body is not None:
+            records += unpack(OwnShard, body).records
+    return records
+
+
+async def all_rows(ctx: Context, job: Job) -> bytes:
+    """Blob id of the record list that influence rows stand for: every training record, copies too."""
+    return ctx.put(RecordList((await dataset(ctx, job)).texts))

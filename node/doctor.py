@@ -1,0 +1,176 @@
+"""Finds what would stop a node, and says what to do about each: one check, one finding.
+
+Every check is a function of what it is told: the chain client and the clock stay with the caller.
+"""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bootstrap.network import NetworkFile, load_network
+from node.config import NodeConfig
+from node.home import Home
+from node.keys import Identity, backed_up
+from protocol.errors import OpenLedgerError
+
+# A base model, its converted copy, some rounds of states; below this a job is likely to fail.
+MIN_DISK_BYTES = 4 * 1024**3
+# Beacons and deadlines follow the chain; envelopes follow the clock.
+MAX_SKEW_SECONDS = 120
+COMPUTE_SECONDS = 120
+STAKED_ROLES = {"worker", "verifier", "aggregator", "host"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one check; ``remedy`` is empty when it passed."""
+
+    check: str
+    ok: bool
+    text: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainFacts:
+    """What the chain answers: its id, the head's time (Unix seconds), the operator's stake."""
+
+    chain_id: int
+    head_time: int
+    stake: int
+
+
+ChainProbe = Callable[[NetworkFile], ChainFacts]
+
+
+def examine(
+    home: Home,
+    config: NodeConfig,
+    identity: Callable[[], Identity],
+    probe: ChainProbe,
+    now: float,
+    free_bytes: int,
+) -> Iterator[Finding]:
+    """All checks in the order in which a node would meet them."""
+    yield _said("home", lambda: _home(home))
+    yield _said("keys", lambda: identity().peer_id)
+    yield check_backup(home)
+    yield check_payout(config)
+    yield check_port("peer port", config.listen_host, config.listen_port)
+    yield check_port("API port", "127.0.0.1", 0 if home.running.exists() else config.api_port)
+    yield check_disk(free_bytes)
+    try:
+        network = load_network(config.network)
+    except OpenLedgerError as error:
+        yield Finding("network file", False, error.code, error.text)
+        return
+    yield Finding("network file", True, f"{network.name}, {network.id.hex()[:8]}")
+    yield from check_chain(network, probe, config.roles, now)
+    if STAKED_ROLES & set(config.roles):
+        yield check_compute([sys.executable, "-c", "import node.compute_child"])
+
+
+def check_backup(home: Home) -> Finding:
+    """Keys without a backup are a fault: nothing else can bring them back."""
+    if home.identity.exists() and backed_up(home):
+        return Finding("backup", True, "done")
+    remedy = f"Run: openledger --home {home.path} backup FILE"
+    return Finding("backup", False, "the keys exist on this machine only", remedy)
+
+
+def check_payout(config: NodeConfig) -> Finding:
+    if config.payout:
+        return Finding("payout", True, config.payout)
+    remedy = "Run: openledger join NETWORK_FILE --payout ADDRESS"
+    return Finding("payout", False, "no address is chosen", remedy)
+
+
+def check_port(name: str, host: str, port: int) -> Finding:
+    """Port 0 is always free."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            text = f"{host}:{port} cannot be used: {error.strerror}"
+            return Finding(name, False, text, "Stop what uses it, or choose another (0: any).")
+    return Finding(name, True, "any free one" if port == 0 else f"{host}:{port} is free")
+
+
+def check_disk(free_bytes: int) -> Finding:
+    text = f"{free_bytes / 1024**3:.1f} GiB free, {MIN_DISK_BYTES / 1024**3:.0f} GiB needed"
+    ok = free_bytes >= MIN_DISK_BYTES
+    return Finding("disk", ok, text, "" if ok else "Free some space, or move the home (--home).")
+
+
+def check_chain(
+    network: NetworkFile, probe: ChainProbe, roles: tuple[str, ...], now: float
+) -> Iterator[Finding]:
+    """Reachable, the right one, in step with this machine's clock, and enough stake there."""
+    try:
+        facts = probe(network)
+    except OpenLedgerError as error:
+        remedy = f"Check that {', '.join(network.rpc)} answers, or set chain.rpc in the config."
+        yield Finding("chain", False, f"{error.code}: {error.text}", remedy)
+        return
+    expected = network.genesis.chain_id
+    if facts.chain_id != expected:
+        text = f"the RPC serves chain {facts.chain_id}, {network.name} lives on {expected}"
+        yield Finding("chain", False, text, "Set chain.rpc to an endpoint of the right chain.")
+        return
+    yield Finding("chain", True, f"id {facts.chain_id}")
+    yield check_clock(facts.head_time, now)
+    yield check_stake(facts.stake, network.params.min_stake, roles)
+
+
+def check_clock(head_time: int, now: float) -> Finding:
+    """A head far ahead means that our clock is late; far behind, that it is early or the chain stalls."""
+    skew = round(now - head_time)
+    text = f"{abs(skew)} s {'after' if skew >= 0 else 'before'} the chain's head"
+    if abs(skew) <= MAX_SKEW_SECONDS:
+        return Finding("clock", True, text)
+    return Finding(
+        "clock", False, text, "Set this machine's clock (NTP); if it is right, the chain stalls."
+    )
+
+
+def check_stake(stake: int, least: int, roles: tuple[str, ...]) -> Finding:
+    """Contributors and seeds need none."""
+    needing = sorted(STAKED_ROLES & set(roles))
+    text = f"{stake / 10**18:g} OPEN"
+    if not needing:
+        return Finding("stake", True, f"{text}; {', '.join(roles)} needs none")
+    if stake >= least:
+        return Finding("stake", True, f"{text}, {least / 10**18:g} needed")
+    remedy = f"Deposit {least / 10**18:g} OPEN for the operator: openledger stake"
+    return Finding("stake", False, f"{text} for {', '.join(needing)}", remedy)
+
+
+def check_compute(command: list[str]) -> Finding:
+    """Start what the node starts for training: its imports are the heavy ones."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=COMPUTE_SECONDS)
+    except subprocess.TimeoutExpired:
+        text = f"not ready within {COMPUTE_SECONDS} s"
+        return Finding("compute", False, text, "Close other programs and try again.")
+    if done.returncode == 0:
+        return Finding("compute", True, "the compute child starts")
+    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    return Finding(
+        "compute", False, last, "Reinstall: pip install --force-reinstall openledger-node"
+    )
+
+
+def _home(home: Home) -> str:
+    home.check()
+    return str(home.path)
+
+
+def _said(check: str, tell: Callable[[], str]) -> Finding:
+    """A check whose fault is an error with its own remedy."""
+    try:
+        return Finding(check, True, tell())
+    except OpenLedgerError as error:
+        return Finding(check, False, error.code, error.text)

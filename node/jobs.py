@@ -1,0 +1,205 @@
+"""Jobs, rounds and units as every node derives them from the board, the mail and the beacons.
+
+Nothing here acts. ``None`` always means "not known yet": the block is ahead or a body has not arrived.
+"""
+
+from dataclasses import dataclass
+
+from node.context import Context
+from protocol.ids import job_round, unit_id
+from protocol.messages import ROUND, JobSpec
+from tasks import draw
+from tasks.entries import Posted, PotEntry, UnitEntry
+from tasks.judge import Outcome, counted, judge
+from tasks.lifecycle import State
+
+PRIVATE = 2  # AssetRegistry's data class: open 0, consented 1, private 2
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A funded job whose spec is known."""
+
+    spec: JobSpec
+    pot: PotEntry
+
+    @property
+    def id(self) -> bytes:
+        return self.pot.pot
+
+    @property
+    def last_round(self) -> int:
+        return self.spec.rounds - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """One worker's unit in a round; ``home``: on its own private data."""
+
+    unit: bytes
+    worker: bytes
+    home: bool
+
+
+def jobs(ctx: Context) -> list[Job]:
+    """All funded jobs whose spec has arrived and hashes to what was funded, oldest first."""
+    specs = {spec.digest: spec for spec in ctx.mail.bodies(JobSpec)}
+    found = []
+    for pot in ctx.board.pots.values():
+        spec = specs.get(pot.spec)
+        if pot.unit_pay and spec is not None and spec.job == pot.pot and pot.amount >= spec.escrow:
+            found.append(Job(spec, pot))
+    return found
+
+
+def home_owners(ctx: Context, job: Job) -> list[bytes]:
+    """Owners of private shards in the job that hold the worker role; they train at home."""
+    if not job.spec.include_private:
+        return []
+    workers = ctx.board.roster("worker", job.pot.block, ctx.params.unit_stake)
+    owners = [
+        shard.owner
+        for shard in ctx.board.shards.values()
+        if shard.datanet in job.spec.datanets
+        and ctx.board.datanets[shard.datanet] == PRIVATE
+        and shard.block <= job.pot.block
+    ]
+    return [owner for owner in dict.fromkeys(owners) if owner in workers]
+
+
+def finished(ctx: Context, job: Job, number: int) -> Posted | None:
+    """The aggregators' agreement on a round's merged adapter."""
+    return ctx.board.agreed(ROUND, job_round(job.id, number))
+
+
+def current_round(ctx: Context, job: Job) -> int | None:
+    """The first round without an agreed adapter, None when all have one."""
+    for number in range(job.spec.rounds):
+        if finished(ctx, job, number) is None:
+            return number
+    return None
+
+
+def opened(ctx: Context, job: Job, number: int) -> tuple[int, int] | None:
+    """(block, chain time) at which a round opened."""
+    if number == 0:
+        return job.pot.block, job.pot.time
+    before = finished(ctx, job, number - 1)
+    return None if before is None else (before.block, before.time)
+
+
+def start_adapter(ctx: Context, job: Job, number: int) -> bytes:
+    """Blob id of the adapter that a round starts from."""
+    before = finished(ctx, job, number - 1) if number else None
+    return before.value if before is not None else job.spec.start
+
+
+async def round_beacon(ctx: Context, job: Job, number: int) -> bytes | None:
+    """The beacon that assigns a round's units and orders their data."""
+    at = opened(ctx, job, number)
+    return None if at is None else await ctx.beacon(at[0] + ctx.params.beacon_delay)
+
+
+async def assigned(ctx: Context, job: Job, number: int) -> list[Assigned] | None:
+    """Who does which unit of a round: a stake-weighted draw, and the private owners at home."""
+    beacon, at = await round_beacon(ctx, job, number), opened(ctx, job, number)
+    if beacon is None or at is None:
+        return None
+    home = home_owners(ctx, job)
+    slashed = {entry.operator for entry in ctx.board.slashes if entry.block <= at[0]}
+    pool = {
+        worker: stake
+        for worker, stake in ctx.board.roster(
+            "worker", job.pot.block, ctx.params.unit_stake
+        ).items()
+        if worker not in home and worker not in slashed
+    }
+    subject = job_round(job.id, number)
+    chosen = draw.weighted(beacon, "workers", subject, pool, job.spec.workers)
+    return [Assigned(unit_id(job.id, number, w), w, False) for w in chosen] + [
+        Assigned(unit_id(job.id, number, w), w, True) for w in home if w not in slashed
+    ]
+
+
+def entry_of(ctx: Context, job: Job, item: Assigned) -> UnitEntry | None:
+    """The board's entry of an assigned unit; a squatter's reservation does not count."""
+    entry = ctx.board.units.get(item.unit)
+    if entry is None or entry.operator != item.worker or entry.pot != job.id:
+        return None
+    return entry
+
+
+def eligible_verifiers(ctx: Context, job: Job, worker: bytes) -> dict[bytes, int]:
+    """Staked verifiers at the job's block that are not the worker's party."""
+    roster = ctx.board.roster("verifier", job.pot.block, ctx.params.min_stake)
+    return {v: stake for v, stake in roster.items() if not ctx.board.same_party(v, worker)}
+
+
+async def samples(ctx: Context, job: Job, unit: UnitEntry) -> dict[int, tuple[bytes, ...]] | None:
+    """Drawn steps of an anchored unit with their verifiers; None before the beacon."""
+    if not unit.root:
+        return None
+    beacon = await ctx.beacon(unit.anchor_block + ctx.params.beacon_delay)
+    if beacon is None:
+        return None
+    pool = eligible_verifiers(ctx, job, unit.operator)
+    drawn = draw.steps(beacon, unit.unit, job.spec.hyper.steps, ctx.params.samples)
+    return {
+        step: draw.verifiers(beacon, unit.unit, step, pool, ctx.params.verifiers) for step in drawn
+    }
+
+
+def all_verifiers(drawn: dict[int, tuple[bytes, ...]] | None) -> tuple[bytes, ...]:
+    """The distinct verifiers of all drawn steps."""
+    return tuple(dict.fromkeys(v for members in (drawn or {}).values() for v in members))
+
+
+def first_accusation(
+    ctx: Context, unit: UnitEntry, drawn: dict[int, tuple[bytes, ...]] | None
+) -> Posted | None:
+    """The first guilty verdict of a drawn verifier in time: the one that a dispute is about."""
+    deadline = unit.anchor_time + ctx.params.judge_seconds
+    seen = counted(unit.verdicts, all_verifiers(drawn), deadline).values()
+    guilty = [post for post in seen if post.finding not in ("ok", "no-data")]
+    return min(guilty, key=lambda p: (p.block, p.log_index), default=None)
+
+
+async def committee(ctx: Context, job: Job, unit: UnitEntry) -> tuple[bytes, ...]:
+    """A disputed unit's committee: neither the worker's party nor the accuser; empty before its beacon."""
+    accusation = first_accusation(ctx, unit, await samples(ctx, job, unit))
+    if accusation is None:
+        return ()
+    beacon = await ctx.beacon(accusation.block + ctx.params.beacon_delay)
+    if beacon is None:
+        return ()
+    pool = eligible_verifiers(ctx, job, unit.operator)
+    pool.pop(accusation.operator, None)
+    return draw.committee(beacon, unit.unit, pool, ctx.params.committee)
+
+
+async def outcome(ctx: Context, job: Job, number: int, item: Assigned) -> Outcome:
+    """Where an assigned unit stands now."""
+    entry = entry_of(ctx, job, item)
+    at = opened(ctx, job, number)
+    since = at[1] if at else job.pot.time
+    if (
+        entry is None or entry.time > since + ctx.params.unit_seconds
+    ):  # a late taker changes nothing
+        if ctx.head.time > since + ctx.params.unit_seconds:
+            return Outcome(State.EXPIRED, "never taken up", since)
+        return Outcome(State.RESERVED, "not taken up yet", since)
+    if item.home and entry.root:
+        return Outcome(State.ACCEPTED, "trained at home on private data", entry.anchor_time)
+    drawn = await samples(ctx, job, entry)
+    members = await committee(ctx, job, entry)
+    result = judge(entry, all_verifiers(drawn), members, ctx.params, ctx.head.time)
+    ctx.outcomes[item.unit] = result
+    return result
+
+
+async def outcomes(ctx: Context, job: Job, number: int) -> dict[Assigned, Outcome] | None:
+    """All units of a round with where they stand."""
+    items = await assigned(ctx, job, number)
+    if items is None:
+        return None
+    return {item: await outcome(ctx, job, number, item) for item in items}

@@ -1,0 +1,90 @@
+"""One running node over any six seams: handlers registered, stages looping. Daemon and simnet share it."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import trio
+
+from node import serve, train, watch
+from node.context import Context, Keys, Network, Seams
+from node.flow import STAGES, Stage
+from node.mail import Mail
+from p2p.exchange import Exchange
+from p2p.partial import Partials
+from protocol.errors import OpenLedgerError
+from tasks.board import Board
+
+TICK_S = 3.0  # a stage looks again at the latest after so long: deadlines pass without any event
+REST_S = 0.2  # and at the earliest, so that a burst of events is looked at once
+MAX_REQUEST = 256 * 1024
+
+Handler = Callable[[Context, str, bytes], Awaitable[bytes]]
+
+HANDLERS: dict[str, Handler] = {
+    train.REVEAL_PROTOCOL: train.serve_reveal,
+    serve.INFER_PROTOCOL: serve.serve_infer,
+    serve.VOUCHER_PROTOCOL: serve.serve_voucher,
+    watch.SYNC_PROTOCOL: watch.serve_sync,
+}
+
+
+def build(
+    seams: Seams,
+    keys: Keys,
+    network: Network,
+    roles: tuple[str, ...],
+    payout: bytes,
+    partials: Partials | None = None,
+) -> Context:
+    """A context with its protocol handlers registered; the transport must not run yet."""
+    board = Board(network.seats, network.quorum)
+
+    def standing(author: bytes) -> bool:
+        """A peer may speak once its key is registered by an operator with the least stake."""
+        operator = board.operator_of_peer(author)
+        return operator is not None and board.stake(operator) >= network.params.min_stake
+
+    ctx = Context(
+        seams=seams,
+        keys=keys,
+        network=network,
+        roles=roles,
+        payout=payout,
+        board=board,
+        mail=Mail(network.id, keys.peer_seed, standing),
+        exchange=Exchange(seams.transport, seams.blobs, lambda peer, blob: True, partials),
+    )
+    ctx.private["session"] = seams.randomness.token(16)
+    ctx.exchange.serve()
+    for protocol, handler in HANDLERS.items():
+        seams.transport.handle(protocol, partial(handler, ctx), MAX_REQUEST)
+    return ctx
+
+
+async def run(
+    ctx: Context, *, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Watch and act until cancelled; the transport must be running."""
+    await watch.look(ctx)  # a chain that cannot be reached at the start is the operator's to know
+    await ctx.seams.transport.subscribe(ctx.network.topic, partial(_hear, ctx))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch.watch_chain, ctx)
+        nursery.start_soon(watch.sync_mail, ctx)
+        for stage in STAGES:
+            if stage.concerns(ctx.roles):
+                nursery.start_soon(_loop, ctx, stage)
+        task_status.started()
+
+
+async def _hear(ctx: Context, peer: str, topic: str, body: bytes) -> None:
+    await watch.hear(ctx, peer, body)
+
+
+async def _loop(ctx: Context, stage: Stage) -> None:
+    while True:
+        try:
+            await stage.act(ctx)
+        except OpenLedgerError as error:
+            ctx.fail(stage.name, error)
+        await ctx.seams.clock.sleep(REST_S)
+        await ctx.changed(TICK_S)

@@ -1,0 +1,1 @@
+"""Peers: transport, gossip verdicts, verified exchange of shards, the peer book."""

@@ -1,0 +1,378 @@
+"""The door to libp2p 0.8.1: TCP, Noise, yamux, gossipsub, behind the Transport seam.
+
+Notable: the library lets one bad byte stop the host, drops bursts in silence, never notices a
+frozen peer and shares its port with strangers. Each of these is mended here and pinned by a test in
+``tests/p2p/test_libp2p_facts.py``.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Any
+
+import trio
+from libp2p import new_host
+from libp2p.abc import IHost, INetStream
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.crypto.x25519 import create_new_key_pair as create_new_noise_key_pair
+from libp2p.custom_types import TProtocol
+from libp2p.host.exceptions import StreamFailure
+from libp2p.host.ping import ID as PING
+from libp2p.host.ping import PING_LENGTH
+from libp2p.network import swarm as swarm_module
+from libp2p.network.auto_connector import AutoConnector
+from libp2p.network.config import ConnectionConfig, RetryConfig
+from libp2p.network.swarm import Swarm
+from libp2p.peer.id import ID
+from libp2p.peer.peerinfo import PeerInfo, info_from_p2p_addr
+from libp2p.pubsub.pb import rpc_pb2
+from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
+from libp2p.security.noise.transport import Transport as NoiseTransport
+from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
+from libp2p.stream_muxer.yamux.yamux import Yamux
+from libp2p.tools.anyio_service import background_trio_service
+from multiaddr import Multiaddr
+
+from p2p.framing import encode_frame, open_response, read_frame
+from p2p.guard import Guard, StreamGuard
+from p2p.inbox import Inbox
+from p2p.libp2p_gossip import LIBRARY, WRITE_SECONDS, CountedGossip, GuardedPubsub
+from p2p.listen import check_free
+from p2p.liveness import Liveness
+from p2p.nursery import lone, plain_nursery
+from p2p.service import Services
+from protocol.errors import LocalError, OperatorError, PeerError
+from protocol.seams import Clock, GossipHandler, PeerId, StreamHandler
+
+DIAL_SECONDS = 10.0
+READ_SECONDS = 10.0  # for a peer to send its whole request
+CLOSE_SECONDS = 1.0
+STOP_SECONDS = 2.5  # the whole stop, forced after that
+MAX_CONNECTIONS = 300
+
+# What a peer does wrong is counted here; the library would print pages about it.
+logging.getLogger("libp2p").setLevel(logging.CRITICAL)
+
+# 250 ms in every dial: we try one address at a time, so there is nothing to race against.
+swarm_module._HAPPY_EYEBALLS_DELAY = 0.0
+
+
+class _NoAutoConnector(AutoConnector):
+    """The library dials every address it has heard of until half its limit is connected."""
+
+    async def maybe_connect(self) -> None:
+        """Nothing: p2p/redial.py and the daemon decide whom to dial."""
+
+
+class Libp2pTransport:
+    """The Transport seam on libp2p. ``seed`` is the 32-byte Ed25519 secret behind the peer id."""
+
+    def __init__(
+        self,
+        seed: bytes,
+        clock: Clock,
+        *,
+        listen: str = "/ip4/127.0.0.1/tcp/0",
+        announce: Sequence[str] = (),
+    ) -> None:
+        self._keys = create_new_key_pair(seed)
+        self._id = ID.from_pubkey(self._keys.public_key)
+        self._listen = listen
+        self._announce = [Multiaddr(addr) for addr in announce] or None
+        self._counts: Counter[str] = Counter()
+        self._inbox = Inbox(clock, self._counts)
+        self._services = Services(self._counts)
+        self._streams = StreamGuard(self._counts, LIBRARY)
+        self._liveness = Liveness(clock, self._counts, self._ping, self._drop)
+        self._host: IHost | None = None
+        self._gossip: CountedGossip | None = None
+        self._pubsub: GuardedPubsub | None = None
+
+    @property
+    def peer_id(self) -> PeerId:
+        return str(self._id)
+
+    @property
+    def addrs(self) -> Sequence[str]:
+        """Full multiaddrs; empty while not running."""
+        return [str(addr) for addr in self._host.get_addrs()] if self._host else []
+
+    def counters(self) -> dict[str, int]:
+        return dict(self._counts)
+
+    def peers(self) -> Sequence[PeerId]:
+        if self._host is None:
+            return []
+        table = self._swarm().get_connections_map()
+        return [str(peer) for peer, conns in table.items() if any(not c.is_closed for c in conns)]
+
+    def handle(self, protocol: str, handler: StreamHandler, max_request: int) -> None:
+        if self._host is not None:
+            raise LocalError("running", f"register {protocol} before the transport runs")
+        self._services.add(protocol, handler, max_request)
+
+    # ---- life
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Serve while the context is open. Raises OperatorError when the address cannot be used."""
+        return self._running()
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        check_free(self._listen)
+        ready, stop = trio.Event(), trio.Event()
+        async with plain_nursery() as nursery:
+            nursery.start_soon(self._serve, ready, stop)
+            await ready.wait()
+            try:
+                yield
+            finally:
+                stop.set()
+
+    async def _serve(self, ready: trio.Event, stop: trio.Event) -> None:
+        """Run the stack until ``stop``, shielded: a cancelled close would leak the listener."""
+        with trio.CancelScope(shield=True) as scope, Guard(self._counts, "stop", LIBRARY) as guard:
+            async with self._stack(scope):
+                ready.set()
+                await stop.wait()
+        if scope.cancelled_caught:
+            self._counts["stop-forced"] += 1
+        if guard.tripped is not None and not stop.is_set():
+            error = lone(guard.tripped)
+            if isinstance(error, OperatorError):
+                raise error
+            raise LocalError("libp2p-stopped", f"the library stopped: {error!r}") from error
+
+    @asynccontextmanager
+    async def _stack(self, scope: trio.CancelScope) -> AsyncIterator[None]:
+        host, gossip, pubsub = self._build()
+        try:
+            async with (
+                host.run([Multiaddr(self._listen)]),
+                background_trio_service(gossip),
+                background_trio_service(pubsub),
+                trio.open_nursery() as nursery,
+            ):
+                await self._start(host, gossip, pubsub)
+                nursery.start_soon(self._liveness.run, self.peers)
+                try:
+                    yield
+                finally:
+                    scope.deadline = trio.current_time() + STOP_SECONDS
+                    await self._close(_swarm_of(host))
+                    self._host = self._gossip = self._pubsub = None
+                    nursery.cancel_scope.cancel()
+        finally:
+            pubsub.seen_messages.stop()  # a thread that would sweep for ever
+
+    def _build(self) -> tuple[IHost, CountedGossip, GuardedPubsub]:
+        noise = NoiseTransport(self._keys, noise_privkey=create_new_noise_key_pair().private_key)
+        host = new_host(
+            key_pair=self._keys,
+            # named, because the defaults also accept plaintext, secio and mplex
+            sec_opt={NOISE: noise},
+            muxer_opt={TProtocol(YAMUX): Yamux},
+            listen_addrs=[Multiaddr(self._listen)],
+            announce_addrs=self._announce,
+            connection_config=ConnectionConfig(
+                max_connections=MAX_CONNECTIONS,
+                high_watermark=MAX_CONNECTIONS,
+                min_connections=0,
+                low_watermark=0,
+            ),
+        )
+        network = _swarm_of(host)
+        network.retry_config = RetryConfig(max_retries=0)  # ours is the redialler
+        network.auto_connector = _NoAutoConnector(network)
+        network.set_stream_handler(partial(self._guarded, network.common_stream_handler))
+        gossip = CountedGossip(self._counts)
+        return host, gossip, GuardedPubsub(host, gossip, self._counts)
+
+    async def _start(self, host: IHost, gossip: CountedGossip, pubsub: GuardedPubsub) -> None:
+        if not _swarm_of(host).listeners:
+            raise OperatorError(
+                "cannot-listen", f"Cannot listen on {self._listen}.", "Choose another --listen."
+            )
+        await pubsub.wait_until_ready()
+        self._host, self._gossip, self._pubsub = host, gossip, pubsub
+        for protocol in self._services.protocols:
+            host.set_stream_handler(TProtocol(protocol), partial(self._answer, protocol))
+        for topic in self._inbox.topics:
+            await self._join(pubsub, topic)
+
+    async def _guarded(
+        self, inner: Callable[[INetStream], Awaitable[None]], stream: INetStream
+    ) -> None:
+        """Around every inbound stream: an error in one would stop the whole swarm."""
+        peer = str(stream.muxed_conn.peer_id)
+        self._liveness.heard(peer)
+        await self._streams.run(peer, partial(inner, stream), partial(self._reset, stream))
+
+    async def _reset(self, stream: INetStream) -> None:
+        with _last_moment(), Guard(self._counts, "stream-reset", LIBRARY):
+            await stream.reset()
+
+    # ---- peers
+
+    async def dial(self, addr: str) -> PeerId:
+        """Connect once. Raises PeerError ``dial-failed``, with the cause, within DIAL_SECONDS."""
+        info = _peer_info(addr)
+        if info.peer_id == self._id:
+            raise PeerError("dial-failed", f"{addr} is this node itself")
+        host = self._running_host()
+        network = _swarm_of(host)
+        network.unblock_peer(info.peer_id)  # else refused for 60 s after one failure
+        host.get_peerstore().clear_addrs(info.peer_id)  # else an address of its last life is tried
+        with Guard(Counter(), "dial", LIBRARY) as guard, trio.fail_after(DIAL_SECONDS):
+            await host.connect(info)
+            return str(info.peer_id)
+        raise PeerError("dial-failed", f"{addr}: {guard.tripped}") from guard.tripped
+
+    async def _ping(self, peer: PeerId) -> None:
+        """One echo. A peer without the ping protocol answers the negotiation, which will do."""
+        with Guard(self._counts, "ping", LIBRARY):
+            try:
+                stream = await self._running_host().new_stream(ID.from_string(peer), [PING])
+            except StreamFailure:
+                return
+            try:
+                await stream.write(bytes(PING_LENGTH))
+                got = 0
+                while got < PING_LENGTH:
+                    got += len(await stream.read(PING_LENGTH - got))
+            finally:
+                await self._reset(stream)
+
+    async def _drop(self, peer: PeerId) -> None:
+        for conn in self._swarm().get_connections(ID.from_string(peer)):
+            with _last_moment(), Guard(self._counts, "peer-close", LIBRARY):
+                await conn.close()
+
+    async def _close(self, network: Swarm) -> None:
+        """Listeners first: the library's own stop is cancelled before it reaches them.
+
+        Then all peers at once, where the library takes 0.2 s for each in turn.
+        """
+        for listener in tuple(network.listeners.values()):
+            with Guard(self._counts, "listener-close", LIBRARY):
+                await listener.close()
+        async with trio.open_nursery() as nursery:
+            for peer in network.get_connections_map():
+                nursery.start_soon(self._drop, str(peer))
+
+    # ---- requests
+
+    async def request(
+        self, peer: PeerId, protocol: str, body: bytes, *, timeout: float, max_response: int
+    ) -> bytes:
+        """One request on a stream of its own. Raises PeerError, see the seam, and DecodeError."""
+        if peer not in self.peers():
+            raise PeerError("unreachable", f"no connection to {peer}")
+        with Guard(Counter(), "request", LIBRARY) as guard, trio.fail_after(timeout):
+            return await self._exchange(ID.from_string(peer), protocol, body, max_response)
+        raise _request_error(peer, protocol, guard.tripped) from guard.tripped
+
+    async def _exchange(self, peer: ID, protocol: str, body: bytes, max_response: int) -> bytes:
+        stream = await self._running_host().new_stream(peer, [TProtocol(protocol)])
+        try:
+            await stream.write(encode_frame(body))
+            answer = open_response(await read_frame(_reader(stream), max_response + 1))
+        except BaseException:
+            await self._reset(stream)
+            raise
+        await stream.close()
+        return answer
+
+    async def _answer(self, protocol: str, stream: INetStream) -> None:
+        """Serve one inbound stream."""
+        peer = str(stream.muxed_conn.peer_id)
+        try:
+            with trio.fail_after(READ_SECONDS):
+                body = await read_frame(_reader(stream), self._services.max_request(protocol))
+        except PeerError as error:
+            response = self._services.refusal(error.code)
+        else:
+            response = await self._services.answer(peer, protocol, body)
+        with trio.fail_after(WRITE_SECONDS):
+            await stream.write(encode_frame(response))
+            await stream.close()
+
+    # ---- gossip
+
+    async def subscribe(self, topic: str, handler: GossipHandler) -> None:
+        self._inbox.subscribe(topic, handler)
+        if self._pubsub is not None:
+            await self._join(self._pubsub, topic)
+
+    async def _join(self, pubsub: GuardedPubsub, topic: str) -> None:
+        # an async validator: a sync one that raises would end the pubsub service
+        pubsub.set_topic_validator(topic, partial(self._validate, topic), is_async_validator=True)
+        await pubsub.subscribe(topic)
+
+    async def _validate(self, topic: str, forwarder: ID, message: rpc_pb2.Message) -> bool:
+        if forwarder == self._id:
+            return True
+        self._liveness.heard(str(forwarder))
+        return await self._inbox.accept(str(forwarder), topic, message.data)
+
+    async def publish(self, topic: str, body: bytes) -> int:
+        """Raises LocalError ``too-large``: the library would drop it in silence."""
+        self._inbox.published(topic, body)
+        if self._pubsub is None or self._gossip is None:
+            raise LocalError("not-running", "publish needs a running transport")
+        targets = len(list(self._gossip._get_peers_to_send([topic], self._id, self._id)))
+        if not targets:
+            self._counts["published-to-nobody"] += 1
+        await self._pubsub.publish(topic, body)
+        return targets
+
+    def _running_host(self) -> IHost:
+        if self._host is None:
+            raise LocalError("not-running", "the transport is not running")
+        return self._host
+
+    def _swarm(self) -> Swarm:
+        return _swarm_of(self._running_host())
+
+
+def _peer_info(addr: str) -> PeerInfo:
+    try:
+        return info_from_p2p_addr(Multiaddr(addr))
+    except (ValueError, *LIBRARY) as error:
+        raise PeerError("dial-failed", f"{addr} is no address of a peer: {error}") from error
+
+
+def _request_error(peer: PeerId, protocol: str, error: BaseException | None) -> PeerError:
+    """The seam's error for what went wrong in one request."""
+    match error:
+        case PeerError():
+            return error
+        case trio.TooSlowError():
+            return PeerError("timeout", f"{peer} did not answer {protocol} in time")
+        case StreamFailure():
+            return PeerError("refused", "unknown-protocol")
+        case _:
+            return PeerError("unreachable", f"{peer}: {protocol}: {error!r}")
+
+
+def _last_moment() -> trio.CancelScope:
+    """A short shield for closing things while being cancelled."""
+    return trio.CancelScope(deadline=trio.current_time() + CLOSE_SECONDS, shield=True)
+
+
+def _reader(stream: INetStream) -> Callable[[int], Awaitable[bytes]]:
+    async def read(size: int) -> bytes:
+        try:
+            return await stream.read(size)
+        except EOFError:  # StreamEOF is one
+            return b""
+
+    return read
+
+
+def _swarm_of(host: IHost) -> Swarm:
+    network: Any = host.get_network()
+    assert isinstance(network, Swarm)
+    return network

@@ -1,0 +1,53 @@
+"""Drops peers that stopped answering: a suspended process keeps its sockets open for ever."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection
+
+import trio
+
+from protocol.seams import Clock, PeerId
+
+PING_EVERY_SECONDS = 3.0  # with the deadline and the close: a frozen peer is gone in 12 s
+PING_SECONDS = 8.0
+
+
+class Liveness:
+    """Pings every connected peer; one that neither answers nor sends is dropped.
+
+    ``ping`` returns when the peer answered, and may raise nothing; ``drop`` closes the connection.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        counts: Counter[str],
+        ping: Callable[[PeerId], Awaitable[None]],
+        drop: Callable[[PeerId], Awaitable[None]],
+    ) -> None:
+        self._clock = clock
+        self._counts = counts
+        self._ping = ping
+        self._drop = drop
+        self._heard: dict[PeerId, float] = {}
+
+    def heard(self, peer: PeerId) -> None:
+        """The peer sent something, so it is alive however late its echo is."""
+        self._heard[peer] = self._clock.monotonic()
+
+    async def run(self, peers: Callable[[], Collection[PeerId]]) -> None:
+        """Watch ``peers()`` until cancelled."""
+        while True:
+            await self._clock.sleep(PING_EVERY_SECONDS)
+            now = peers()
+            self._heard = {peer: at for peer, at in self._heard.items() if peer in now}
+            async with trio.open_nursery() as nursery:
+                for peer in now:
+                    nursery.start_soon(self._check, peer)
+
+    async def _check(self, peer: PeerId) -> None:
+        with trio.move_on_after(PING_SECONDS) as scope:
+            await self._ping(peer)
+        silence = self._clock.monotonic() - self._heard.get(peer, float("-inf"))
+        if scope.cancelled_caught and silence > PING_SECONDS:
+            self._counts["peer-frozen"] += 1
+            await self._drop(peer)

@@ -1,0 +1,257 @@
+"""The simulated side of the Transport seam: a network in memory with delays, loss and partitions.
+
+Every delivery wakes at a virtual instant of its own, so that under trio's MockClock with autojump
+one chain of effects runs at a time and a seed fixes the whole order.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import trio
+
+from p2p.framing import open_response
+from p2p.inbox import Inbox
+from p2p.nursery import plain_nursery
+from p2p.service import Services
+from protocol.errors import LocalError, OperatorError, PeerError
+from protocol.seams import Clock, GossipHandler, PeerId, StreamHandler
+
+TICK_SECONDS = 1e-6  # between two deliveries; above the step of a float at unix time (2.4e-7)
+
+
+class Draw(Protocol):
+    """The part of ``random.Random`` that a network needs; the caller seeds it."""
+
+    def random(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What every link does to every message. Seconds one way; loss as a share of messages."""
+
+    min_latency: float = 0.01
+    max_latency: float = 0.05
+    loss: float = 0.0
+
+
+class Network:
+    """The world between the nodes: who runs, who is linked, who is cut off."""
+
+    def __init__(self, clock: Clock, draw: Draw, conditions: Conditions | None = None) -> None:
+        self.conditions = conditions or Conditions()
+        self._clock = clock
+        self._draw = draw
+        self._running: dict[PeerId, MemoryTransport] = {}
+        self._links: dict[PeerId, dict[PeerId, None]] = {}  # in order of connection
+        self._group: dict[PeerId, int] = {}
+        self._last_due = 0.0
+
+    def partition(self, *groups: Collection[PeerId]) -> None:
+        """Cut every link between the groups; peers that are not named form one more group."""
+        self._group = {peer: number for number, group in enumerate(groups) for peer in group}
+        for peer, linked in self._links.items():
+            for other in tuple(linked):
+                if not self._together(peer, other):
+                    del linked[other]
+                    self._running[peer].count("peer-lost")
+
+    def heal(self) -> None:
+        """End the partition; whoever was cut off has to dial again."""
+        self._group = {}
+
+    def join(self, node: "MemoryTransport") -> None:
+        """Raises OperatorError ``port-taken`` when the same peer runs already."""
+        if node.peer_id in self._running:
+            raise OperatorError(
+                "port-taken", f"{node.peer_id} runs already.", "Stop it, or use another key."
+            )
+        self._running[node.peer_id] = node
+        self._links[node.peer_id] = {}
+
+    def leave(self, peer: PeerId) -> None:
+        """The node is gone; its neighbours notice at once."""
+        for other in self._links.pop(peer):
+            del self._links[other][peer]
+            self._running[other].count("peer-lost")
+        del self._running[peer]
+
+    async def link(self, one: PeerId, other: PeerId) -> None:
+        """Connect two running nodes, after a round trip. Raises PeerError ``dial-failed``."""
+        await self.arrive(self.schedule())
+        await self.arrive(self.schedule())
+        if one not in self._running or other not in self._running or not self._together(one, other):
+            raise PeerError("dial-failed", f"{other} does not answer")
+        self._links[one][other] = None
+        self._links[other][one] = None
+
+    def linked(self, peer: PeerId) -> tuple[PeerId, ...]:
+        """Neighbours in order of connection."""
+        return tuple(self._links.get(peer, ()))
+
+    def node(self, peer: PeerId) -> "MemoryTransport | None":
+        """The running node of that name."""
+        return self._running.get(peer)
+
+    def lost(self) -> bool:
+        """Draw whether one message is lost."""
+        return self._draw.random() < self.conditions.loss
+
+    def schedule(self) -> float:
+        """Draw when a message sent now arrives. Called by the sender, so that the order of draws
+        does not hang on the order in which trio starts tasks."""
+        low, high = self.conditions.min_latency, self.conditions.max_latency
+        due = self._clock.monotonic() + low + (high - low) * self._draw.random()
+        self._last_due = due = max(due, self._last_due + TICK_SECONDS)
+        return due
+
+    async def arrive(self, due: float) -> None:
+        """Wait until ``due``."""
+        await self._clock.sleep(due - self._clock.monotonic())
+
+    def _together(self, one: PeerId, other: PeerId) -> bool:
+        return self._group.get(one) == self._group.get(other)
+
+
+class MemoryTransport:
+    """One node's Transport on a Network."""
+
+    def __init__(self, network: Network, peer_id: PeerId, clock: Clock) -> None:
+        self._network = network
+        self._peer_id = peer_id
+        self._counts: Counter[str] = Counter()
+        self._inbox = Inbox(clock, self._counts)
+        self._services = Services(self._counts)
+        self._nursery: trio.Nursery | None = None
+
+    @property
+    def peer_id(self) -> PeerId:
+        return self._peer_id
+
+    @property
+    def addrs(self) -> Sequence[str]:
+        """One address while running, as libp2p's memory transport writes it."""
+        return [f"/memory/{self._peer_id}/p2p/{self._peer_id}"] if self._nursery else []
+
+    def counters(self) -> dict[str, int]:
+        return dict(self._counts)
+
+    def count(self, code: str) -> None:
+        """Count one loss or drop under a reason code."""
+        self._counts[code] += 1
+
+    def peers(self) -> Sequence[PeerId]:
+        return self._network.linked(self._peer_id)
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        return self._running()
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        self._network.join(self)
+        try:
+            async with plain_nursery() as self._nursery:
+                try:
+                    yield
+                finally:
+                    self._nursery.cancel_scope.cancel()
+        finally:
+            self._nursery = None
+            self._network.leave(self._peer_id)
+
+    async def dial(self, addr: str) -> PeerId:
+        parts = addr.split("/p2p/")
+        peer = parts[-1]
+        if len(parts) != 2 or peer == self._peer_id:
+            raise PeerError("dial-failed", f"{addr} is no address of another peer")
+        await self._network.link(self._peer_id, peer)
+        return peer
+
+    def handle(self, protocol: str, handler: StreamHandler, max_request: int) -> None:
+        if self._nursery is not None:
+            raise LocalError("running", f"register {protocol} before the transport runs")
+        self._services.add(protocol, handler, max_request)
+
+    async def request(
+        self, peer: PeerId, protocol: str, body: bytes, *, timeout: float, max_response: int
+    ) -> bytes:
+        if peer not in self.peers():
+            raise PeerError("unreachable", f"no connection to {peer}")
+        with trio.move_on_after(timeout):
+            response = await self._call(peer, protocol, body)
+            if len(response) > max_response + 1:
+                raise PeerError("too-large", f"{peer}: response of {len(response) - 1} bytes")
+            return open_response(response)
+        raise PeerError("timeout", f"{peer} did not answer {protocol} in time")
+
+    async def _call(self, peer: PeerId, protocol: str, body: bytes) -> bytes:
+        """There and back. Raises PeerError ``unreachable`` when the peer goes away meanwhile."""
+        await self._way(peer)
+        server = self._network.node(peer)
+        if server is None:
+            raise PeerError("unreachable", f"{peer} is gone")
+        answered: list[bytes] = []
+        done = trio.Event()
+        server.serve(self._peer_id, protocol, body, answered, done)
+        await done.wait()
+        if not answered:
+            raise PeerError("unreachable", f"{peer} went away")
+        await self._way(peer)
+        return answered[0]
+
+    async def _way(self, peer: PeerId) -> None:
+        """One message over the link to ``peer``; a lost one never arrives."""
+        lost = self._network.lost()
+        await self._network.arrive(self._network.schedule())
+        if lost or peer not in self.peers():
+            await trio.sleep_forever()
+
+    def serve(
+        self, peer: PeerId, protocol: str, body: bytes, answered: list[bytes], done: trio.Event
+    ) -> None:
+        """Start answering in this node's own life: ``answered`` stays empty when it stops."""
+
+        async def answer() -> None:
+            try:
+                answered.append(await self._services.answer(peer, protocol, body))
+            finally:
+                done.set()
+
+        assert self._nursery is not None
+        self._nursery.start_soon(answer)
+
+    async def subscribe(self, topic: str, handler: GossipHandler) -> None:
+        self._inbox.subscribe(topic, handler)
+
+    async def publish(self, topic: str, body: bytes) -> int:
+        """Flood: every node forwards a new, accepted body to its other subscribed neighbours."""
+        self._inbox.published(topic, body)
+        if self._nursery is None:
+            raise LocalError("not-running", "publish needs a running transport")
+        targets = self._forward(topic, body, exclude=())
+        if not targets:
+            self.count("published-to-nobody")
+        await trio.lowlevel.checkpoint()
+        return targets
+
+    def _forward(self, topic: str, body: bytes, exclude: Iterable[PeerId]) -> int:
+        assert self._nursery is not None
+        nodes = [self._network.node(peer) for peer in self.peers() if peer not in exclude]
+        targets = [node for node in nodes if node is not None and topic in node._inbox.topics]
+        for node in targets:
+            if not self._network.lost():
+                due = self._network.schedule()
+                self._nursery.start_soon(self._deliver, due, node, topic, body)
+        return len(targets)
+
+    async def _deliver(self, due: float, node: "MemoryTransport", topic: str, body: bytes) -> None:
+        await self._network.arrive(due)
+        if node.peer_id not in self.peers() or node._nursery is None:
+            return
+        node._nursery.start_soon(node._receive, self._peer_id, topic, body)
+
+    async def _receive(self, forwarder: PeerId, topic: str, body: bytes) -> None:
+        if await self._inbox.accept(forwarder, topic, body):
+            self._forward(topic, body, exclude=(forwarder,))

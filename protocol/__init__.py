@@ -1,0 +1,1 @@
+"""The shared vocabulary: ids, canonical bytes, signatures, messages, seams, parameters. Pure."""

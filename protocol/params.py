@@ -1,0 +1,182 @@
+"""Network parameters as presets: data with units and the reason for each number.
+
+``simnet`` is small enough for two cores and eight minutes; ``differences`` says where a preset departs
+from ``mainnet``, so that a report can print it.
+"""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from protocol.errors import OperatorError
+from protocol.ids import value_id
+
+OPEN = 10**18  # smallest units in one OPEN (ERC-20, 18 decimals)
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """Everything nodes must agree on; its hash is part of the network id."""
+
+    preset: str
+    # training
+    steps: int  # K local steps a unit
+    batch: int  # records a step
+    max_tokens: int  # tokens of a record that are trained on
+    rounds: int  # federated rounds of a job
+    workers: int  # workers a round
+    max_records: int  # records an owner may put into one shard
+    # data
+    reserve_ppm: int  # share of a shard's records reserved as queries
+    reserve_min: int  # at least this many
+    reveal_seconds: int  # a commitment not revealed by then is void
+    # verification
+    samples: int  # s: steps drawn a unit
+    verifiers: int  # r: verifiers a drawn step
+    committee: int  # members of a dispute's first instance
+    committee_quorum: int  # of them, to rule
+    row_samples: int  # influence rows re-computed by each drawn verifier
+    beacon_delay: int  # blocks between a commitment and the beacon that samples it
+    tolerance_ppb: int  # check B, ||g'-g|| / ||g'||, fp32: honest at most 3.9e-6 was measured
+    optimiser_tolerance_ppb: int  # check B in the optimiser's norm, fp32
+    row_tolerance_ppb: (
+        int  # influence rows are stored in bf16: half a unit in the last place is 2^-9
+    )
+    score_tolerance_ppm: int  # a committed score against its re-derivation, of the largest score
+    unit_seconds: int  # from reservation to anchor
+    judge_seconds: int  # from anchor to the last counted verdict
+    attribute_seconds: int  # for each step of attribution (rows, queries, scores, checks)
+    # money, smallest units
+    unit_stake: int  # 5 C locked an open unit
+    min_stake: int  # of any node that announces
+    aggregator_stake: int  # twice what one commit may add
+    unit_pay: int  # R of one verified unit
+    check_pay: int  # one verdict
+    sign_pay: int  # one signed epoch
+    slash: int  # of a unit's stake for upheld fraud
+    # shares, basis points
+    contributors_bps: int
+    private_cap_bps: int  # of the pot, for all private owners together
+    model_owner_bps: int
+    fee_host_bps: int
+    fee_contributors_bps: int
+    fee_owner_bps: int
+    # chain
+    window_seconds: int  # between an epoch's commit and its claims
+    close_seconds: int  # a payer's delayed close of a channel
+    price_per_token: int  # smallest units an answer token
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @property
+    def hash(self) -> bytes:
+        return value_id("params", self)
+
+
+def _check(p: Params) -> None:
+    rails = {
+        "samples must lie in 2..steps": 2 <= p.samples <= p.steps,
+        "verifiers must be at least 2": p.verifiers >= 2,
+        "contributors must get 10 % to 90 %": 1_000 <= p.contributors_bps <= 9_000,
+        "unit stake must be at least 4 x the unit pay": p.unit_stake >= 4 * p.unit_pay,
+        "slash cannot exceed the unit stake": p.slash <= p.unit_stake,
+        "fee parts cannot exceed the fee": p.fee_host_bps + p.fee_contributors_bps + p.fee_owner_bps
+        <= 10_000,
+        "committee quorum must be a majority": 2 * p.committee_quorum > p.committee,
+    }
+    for rule, holds in rails.items():
+        if not holds:
+            raise ValueError(f"{p.preset}: {rule}")
+
+
+MAINNET = Params(
+    preset="mainnet",
+    steps=64,
+    batch=4,
+    max_tokens=256,
+    rounds=8,
+    workers=16,
+    max_records=100_000,
+    reserve_ppm=20_000,  # 2 %
+    reserve_min=1,
+    reveal_seconds=86_400,
+    samples=4,  # 4 of 64 x r = 2: 12.5 % overhead
+    verifiers=2,
+    committee=5,
+    committee_quorum=3,
+    row_samples=64,  # 48 by pay, 16 uniform
+    beacon_delay=2,
+    tolerance_ppb=50_000,  # 5e-5
+    optimiser_tolerance_ppb=500_000,  # 5e-4
+    row_tolerance_ppb=5_000_000,  # 5e-3
+    score_tolerance_ppm=10_000,
+    unit_seconds=3_600,
+    judge_seconds=3_600,
+    attribute_seconds=3_600,
+    unit_stake=50 * OPEN,
+    min_stake=10 * OPEN,
+    aggregator_stake=20_000 * OPEN,
+    unit_pay=10 * OPEN,
+    check_pay=OPEN,
+    sign_pay=OPEN,
+    slash=50 * OPEN,
+    contributors_bps=5_000,
+    private_cap_bps=1_000,  # 10 %
+    model_owner_bps=500,
+    fee_host_bps=2_000,
+    fee_contributors_bps=6_000,
+    fee_owner_bps=1_500,
+    window_seconds=86_400,
+    close_seconds=86_400,
+    price_per_token=OPEN // 1_000,
+)
+DEVNET = replace(
+    MAINNET,
+    preset="devnet",
+    steps=16,
+    rounds=4,
+    workers=4,
+    committee=3,
+    committee_quorum=2,
+    row_samples=16,
+    unit_seconds=900,
+    judge_seconds=900,
+    attribute_seconds=1_800,
+    window_seconds=60,
+    close_seconds=120,
+    reveal_seconds=3_600,
+)
+SIMNET = replace(
+    DEVNET,
+    preset="simnet",
+    steps=8,
+    max_tokens=64,
+    rounds=2,
+    workers=3,
+    max_records=40,
+    reserve_ppm=200_000,  # 8 of 40: 2 % of 40 records would be one query
+    reserve_min=2,
+    samples=2,
+    row_samples=6,
+    unit_seconds=240,
+    judge_seconds=300,
+    attribute_seconds=600,
+    window_seconds=3,
+    close_seconds=10,
+)
+PRESETS = {p.preset: p for p in (MAINNET, DEVNET, SIMNET)}
+
+
+def preset(name: str) -> Params:
+    """Raises OperatorError naming the known presets."""
+    if name not in PRESETS:
+        raise OperatorError(
+            "unknown-preset", f"no preset {name!r}.", f"Use one of: {', '.join(PRESETS)}."
+        )
+    return PRESETS[name]
+
+
+def differences(params: Params, base: Params = MAINNET) -> dict[str, tuple[Any, Any]]:
+    """``{field: (here, base)}`` wherever two parameter sets differ."""
+    theirs = asdict(base)
+    return {k: (v, theirs[k]) for k, v in asdict(params).items() if v != theirs[k]}

@@ -1,0 +1,79 @@
+"""From cumulative amounts to an epoch's tree, its signed commit, and each owner's claim."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from protocol import typed_data
+from protocol.errors import LocalError
+from protocol.ids import address_bytes
+from settlement.models.pots import pot_id
+from settlement.sumtree import SumLeaf, SumTree
+
+__all__ = [
+    "claim_args",
+    "commit_args",
+    "contract_domain",
+    "owner_id",
+    "pot_id",
+    "slash_args",
+    "tree_of",
+]
+
+ClaimArgs = tuple[int, bytes, int, tuple[tuple[bytes, int], ...]]
+
+
+def contract_domain(contract: str, chain_id: int, address: str) -> typed_data.Domain:
+    """The EIP-712 domain of a deployed contract."""
+    return typed_data.Domain(contract, chain_id, address_bytes(address))
+
+
+def owner_id(operator: str) -> bytes:
+    """bytes32(uint256(uint160(operator)))."""
+    return typed_data.address(address_bytes(operator))
+
+
+def tree_of(operators: Sequence[str], cumulative: Mapping[int, int]) -> SumTree:
+    """The tree with one leaf for each registered operator, in order of index.
+
+    ``cumulative`` maps an owner index to base units ever earned; who is missing has earned nothing.
+    Raises LocalError ``unknown-owner`` for an amount of an index that is not registered.
+    """
+    strangers = [index for index in cumulative if not 0 <= index < len(operators)]
+    if strangers:
+        raise LocalError("unknown-owner", f"amounts for indices {strangers} without an owner")
+    leaves = [
+        SumLeaf(index, owner_id(operator), cumulative.get(index, 0))
+        for index, operator in enumerate(operators)
+    ]
+    return SumTree(leaves)
+
+
+def claim_args(tree: SumTree, index: int) -> ClaimArgs:
+    """Arguments of ``AttributionPool.claim``, and one item of ``claimBatch``."""
+    leaf = tree.leaves[index]
+    proof = tuple((node.hash, node.sum) for node in tree.proof(index))
+    return index, leaf.owner_id, leaf.cumulative, proof
+
+
+def commit_args(
+    commit: typed_data.EpochCommit, domain: typed_data.Domain, signatures: Sequence[bytes]
+) -> tuple[Any, ...]:
+    """Arguments of ``AttributionPool.commit``; pass exactly as many signatures as its threshold."""
+    struct = (commit.epoch, commit.previous_root, commit.root, commit.total)
+    facts = (commit.leaf_count, commit.evidence, commit.rule_version)
+    draws = tuple((draw.pot, draw.amount) for draw in commit.draws)
+    return (*struct, *facts), draws, _sorted(commit.digest(domain), signatures)
+
+
+def slash_args(
+    slash: typed_data.Slash, domain: typed_data.Domain, signatures: Sequence[bytes]
+) -> tuple[Any, ...]:
+    """Arguments of ``CommitteeSlasher.execute``; exactly as many signatures as its threshold."""
+    operator, reporter = "0x" + slash.operator.hex(), "0x" + slash.reporter.hex()
+    order = (operator, slash.unit, slash.amount, slash.evidence, reporter)
+    return order, _sorted(slash.digest(domain), signatures)
+
+
+def _sorted(digest: bytes, signatures: Sequence[bytes]) -> tuple[bytes, ...]:
+    """In ascending order of the signers' addresses. Raises PeerError ``bad-signature``."""
+    return tuple(sorted(signatures, key=lambda each: typed_data.recover(digest, each)))

@@ -1,0 +1,22 @@
+// Compile the contracts of this folder with npm solc; prints the standard JSON output.
+// Run by settlement/rebuild.py, which compares the result with the committed artifacts.
+const fs = require("fs");
+const path = require("path");
+const solc = require("solc");
+
+const names = fs.readdirSync(__dirname).filter((name) => name.endsWith(".sol")).sort();
+const sources = Object.fromEntries(
+  names.map((name) => [name, { content: fs.readFileSync(path.join(__dirname, name), "utf8") }]),
+);
+const settings = {
+  evmVersion: "cancun",
+  optimizer: { enabled: true, runs: 1000 },
+  viaIR: false,
+  metadata: { bytecodeHash: "none", appendCBOR: false },
+  outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode"] } },
+};
+const load = (name) => ({
+  contents: fs.readFileSync(require.resolve(name, { paths: [__dirname] }), "utf8"),
+});
+const input = JSON.stringify({ language: "Solidity", sources, settings });
+process.stdout.write(solc.compile(input, { import: load }));

@@ -1,0 +1,156 @@
+"""Deployment of all contracts: their parameters, predicted addresses, order, and verified bytecode.
+
+Stake, slasher and pool name each other immutably. A contract's address follows from its deployer
+and nonce (keccak256(rlp([deployer, nonce]))), so every address is known beforehand.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from eth_utils.crypto import keccak
+
+from protocol.errors import ChainError, OperatorError
+from protocol.ids import address_bytes, checksum
+from protocol.params import OPEN, Params
+from protocol.seams import Block
+from protocol.typed_data import address_of
+from settlement.abi import CONTRACTS, artifact
+
+
+@dataclass(frozen=True, slots=True)
+class DeployParams:
+    """What the constructors take. Addresses are EIP-55 text, amounts base units, times seconds."""
+
+    aggregators: tuple[str, ...]
+    aggregator_threshold: int
+    committee: tuple[str, ...]
+    committee_threshold: int
+    treasury: str
+    window: int
+    unit_stake: int
+    unbonding_seconds: int  # longer than the window
+    payout_delay: int
+    reclaim_seconds: int
+    close_seconds: int
+    host_bps: int
+    contributors_bps: int
+    owner_bps: int
+    supply: int = 1_000_000_000 * OPEN
+
+    def __post_init__(self) -> None:
+        if self.unbonding_seconds <= self.window:
+            raise OperatorError(
+                "bad-deploy",
+                f"unbonding takes {self.unbonding_seconds} s, the window {self.window} s.",
+                "Make unbonding_seconds longer than window.",
+            )
+
+
+def terms_of(
+    params: Params,
+    aggregators: tuple[str, ...],
+    aggregator_threshold: int,
+    committee: tuple[str, ...],
+    committee_threshold: int,
+    treasury: str,
+) -> DeployParams:
+    """The constructors' parameters under a preset; delays are multiples of its window."""
+    return DeployParams(
+        aggregators=aggregators,
+        aggregator_threshold=aggregator_threshold,
+        committee=committee,
+        committee_threshold=committee_threshold,
+        treasury=treasury,
+        window=params.window_seconds,
+        unit_stake=params.unit_stake,
+        unbonding_seconds=3 * params.window_seconds + params.judge_seconds,
+        payout_delay=params.window_seconds,
+        reclaim_seconds=params.unit_seconds + params.judge_seconds + params.attribute_seconds,
+        close_seconds=params.close_seconds,
+        host_bps=params.fee_host_bps,
+        contributors_bps=params.fee_contributors_bps,
+        owner_bps=params.fee_owner_bps,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Where a network's contracts are; ``genesis_block`` is the first with events of theirs."""
+
+    chain_id: int
+    genesis_block: int
+    addresses: dict[str, str]
+
+
+class Deployable(Protocol):
+    """What a chain client offers for deployment (``evm.EvmChain``)."""
+
+    @property
+    def chain_id(self) -> int: ...
+
+    async def head(self) -> Block: ...
+
+    async def nonce(self, account: str) -> int: ...
+
+    async def code(self, address: str) -> bytes: ...
+
+    async def create(self, key: bytes, contract: str, args: tuple[Any, ...]) -> str: ...
+
+
+def create_address(deployer: str, nonce: int) -> str:
+    """The address of the contract that ``deployer`` creates with its transaction ``nonce``."""
+    digits = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
+    number = digits if 0 < nonce < 0x80 else bytes([0x80 + len(digits)]) + digits
+    body = b"\x94" + address_bytes(deployer) + number
+    return checksum(keccak(bytes([0xC0 + len(body)]) + body)[12:])
+
+
+def predicted(deployer: str, nonce: int) -> dict[str, str]:
+    """Addresses of all contracts when the first is created with ``nonce``."""
+    return {
+        contract: create_address(deployer, nonce + position)
+        for position, contract in enumerate(CONTRACTS)
+    }
+
+
+def constructor_args(params: DeployParams, at: Mapping[str, str]) -> dict[str, tuple[Any, ...]]:
+    """Constructor arguments of every contract, in order of deployment."""
+    token, registry, stake = at["OpenToken"], at["AssetRegistry"], at["WorkerStake"]
+    slasher, pool = at["CommitteeSlasher"], at["AttributionPool"]
+    split = (params.host_bps, params.contributors_bps, params.owner_bps)
+    quorum = (params.aggregators, params.aggregator_threshold)
+    times = (params.window, params.unit_stake, params.reclaim_seconds)
+    return {
+        "OpenToken": (params.supply,),
+        "AssetRegistry": (params.payout_delay,),
+        "CommitLog": (),
+        "WorkerStake": (token, registry, slasher, pool, params.unbonding_seconds),
+        "CommitteeSlasher": (stake, params.committee, params.committee_threshold),
+        "AttributionPool": (token, registry, stake, *quorum, *times),
+        "InferenceChannels": (token, registry, pool, params.treasury, split, params.close_seconds),
+    }
+
+
+async def deploy(chain: Deployable, key: bytes, params: DeployParams) -> Deployment:
+    """Deploy all contracts, check addresses and code. ``key`` pays and gets the whole supply.
+
+    Raises ChainError ``wrong-address`` when another transaction of ``key`` came between, and
+    ``wrong-code`` when the chain holds other bytecode than ours.
+    """
+    deployer = checksum(address_of(key))
+    expected = predicted(deployer, await chain.nonce(deployer))
+    genesis = (await chain.head()).number + 1
+    for contract, args in constructor_args(params, expected).items():
+        made = await chain.create(key, contract, args)
+        if made != expected[contract]:
+            raise ChainError("wrong-address", f"{contract} is at {made}, not {expected[contract]}")
+    await verify_code(chain, expected)
+    return Deployment(chain.chain_id, genesis, expected)
+
+
+async def verify_code(chain: Deployable, addresses: Mapping[str, str]) -> None:
+    """Raises ChainError ``wrong-code`` naming the first contract whose bytecode is not ours."""
+    for contract, address in addresses.items():
+        if not artifact(contract).same_code(await chain.code(address)):
+            raise ChainError("wrong-code", f"the code at {address} is not our {contract}")

@@ -1,0 +1,63 @@
+"""All contract models of one deployment, wired as the deployed contracts are."""
+
+from protocol.ids import checksum
+from protocol.typed_data import address_of
+from settlement.deploy import DeployParams, predicted
+from settlement.models.channels import ChannelTerms, InferenceChannels
+from settlement.models.ledger import Env, Model
+from settlement.models.pool import AttributionPool, PoolTerms
+from settlement.models.registry import AssetRegistry, CommitLog
+from settlement.models.stake import CommitteeSlasher, WorkerStake
+from settlement.models.token import OpenToken
+
+
+def build(env: Env, params: DeployParams, key: bytes, nonce: int = 0) -> dict[str, Model]:
+    """The models by contract name, deployed by ``key`` from ``nonce`` on."""
+    deployer = checksum(address_of(key))
+    at = predicted(deployer, nonce)
+    token = OpenToken(env, at["OpenToken"], deployer, params.supply)
+    registry = AssetRegistry(env, at["AssetRegistry"], params.payout_delay)
+    stake = WorkerStake(
+        env,
+        at["WorkerStake"],
+        token,
+        registry,
+        at["CommitteeSlasher"],
+        at["AttributionPool"],
+        params.unbonding_seconds,
+    )
+    pool = AttributionPool(env, at["AttributionPool"], token, registry, stake, _pool_terms(params))
+    models: list[Model] = [
+        token,
+        registry,
+        CommitLog(env, at["CommitLog"]),
+        stake,
+        CommitteeSlasher(
+            env, at["CommitteeSlasher"], stake, params.committee, params.committee_threshold
+        ),
+        pool,
+        InferenceChannels(
+            env, at["InferenceChannels"], token, registry, pool, _channel_terms(params)
+        ),
+    ]
+    return {model.NAME: model for model in models}
+
+
+def _pool_terms(params: DeployParams) -> PoolTerms:
+    return PoolTerms(
+        params.aggregators,
+        params.aggregator_threshold,
+        params.window,
+        params.unit_stake,
+        params.reclaim_seconds,
+    )
+
+
+def _channel_terms(params: DeployParams) -> ChannelTerms:
+    return ChannelTerms(
+        params.treasury,
+        params.host_bps,
+        params.contributors_bps,
+        params.owner_bps,
+        params.close_seconds,
+    )

@@ -1,0 +1,89 @@
+"""Fixed-point arithmetic in Python integers: equal bits on every machine.
+
+A real number x is stored as round(x * ONE). Vectors travel as little-endian int64 and saturate, so
+that no value of a peer can make one node raise where another goes on.
+"""
+
+import struct
+from collections.abc import Sequence
+from math import isqrt
+
+Vector = tuple[int, ...]
+
+ONE = 10**9
+WORD = 8  # bytes an element
+PPB = 10**9
+FAR_PPB = 10**12  # a distance from zero, where the ratio has no meaning
+_LARGEST = 2**63 - 1
+_FINE = 10**12  # inner scale of exp and log
+_LN2 = 693_147_180_560
+_EXP_TERMS = 14  # ln(2)^15 / 15! < 1e-14
+_LOG_TERMS = 12  # (1/3)^25 / 25 < 1e-13
+
+
+def divide(value: int, by: int) -> int:
+    """``value / by`` (``by`` positive) rounded to the nearest integer, halves upwards."""
+    return (2 * value + by) // (2 * by)
+
+
+def saturate(value: int) -> int:
+    """``value`` or the nearest int64 of symmetric range."""
+    return max(-_LARGEST, min(_LARGEST, value))
+
+
+def sigmoid(x: int) -> int:
+    """1 / (1 + e^-x)."""
+    tail = _exp_neg(abs(x))
+    return ONE * (_FINE if x >= 0 else tail) // (_FINE + tail)
+
+
+def softplus(x: int) -> int:
+    """ln(1 + e^x)."""
+    y = _exp_neg(abs(x))
+    t = y * _FINE // (2 * _FINE + y)  # ln(1 + y) = 2 atanh(y / (2 + y))
+    square, power, total = t * t // _FINE, t, 0
+    for n in range(_LOG_TERMS):
+        total += power // (2 * n + 1)
+        power = power * square // _FINE
+    return max(x, 0) + 2 * total * ONE // _FINE
+
+
+def _exp_neg(x: int) -> int:
+    """e^-x for x >= 0, in ``_FINE``: a Taylor series below ln 2, then halvings."""
+    halvings, rest = divmod(x * (_FINE // ONE), _LN2)
+    term = total = _FINE
+    for n in range(1, _EXP_TERMS + 1):
+        term = -term * rest // (n * _FINE)
+        total += term
+    return total >> min(halvings, 64)
+
+
+def dot(a: Sequence[int], b: Sequence[int]) -> int:
+    """Inner product, in ONE squared."""
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def norm(a: Sequence[int]) -> int:
+    """Euclidean norm."""
+    return isqrt(dot(a, a))
+
+
+def distance_ppb(own: Sequence[int], theirs: Sequence[int]) -> int:
+    """||own - theirs|| / ||own|| x 1e9; from a zero ``own`` all others are ``FAR_PPB`` away."""
+    apart = norm([x - y for x, y in zip(own, theirs, strict=True)])
+    length = norm(own)
+    if length == 0:
+        return FAR_PPB if apart else 0
+    return min(FAR_PPB, apart * PPB // length)
+
+
+def pack_vector(vector: Sequence[int]) -> bytes:
+    """The one encoding of a vector of int64."""
+    return struct.pack(f"<{len(vector)}q", *vector)
+
+
+def unpack_vector(body: bytes) -> Vector:
+    """Raises ValueError when the length is no multiple of ``WORD``."""
+    if len(body) % WORD:
+        raise ValueError(f"{len(body)} bytes are no vector of int64")
+    return struct.unpack(f"<{len(body) // WORD}q", body)

@@ -1,0 +1,223 @@
+"""A whole network in one process and virtual time: the node's own code over the six simulated seams.
+
+One seed makes keys, latencies, salts, beacons and noise, so the same seed gives the same trace.
+"""
+
+import random
+from collections.abc import Sequence
+from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+import trio
+from blake3 import blake3
+
+from datanet import credit
+from datanet.blobs import MemoryBlobs
+from node import runtime
+from node.context import JOURNAL, Context, Keys, Network, Seams
+from node.join import needed_stake
+from p2p.memory import Conditions, MemoryTransport
+from p2p.memory import Network as Wires
+from p2p.peers import SCHEMA as PEERS
+from protocol.ids import checksum, value_id
+from protocol.params import OPEN, Params
+from protocol.seams import Blobs, Compute
+from protocol.signing import peer_id_of, public_key
+from protocol.typed_data import address_of
+from settlement.deploy import terms_of
+from settlement.simchain import SimChain
+from simnet.learner import IntegerLearner
+from simnet.seams import MemoryStore, SeededRandomness, TrioClock
+
+EPOCH = 1_800_000_000.0  # virtual Unix time at the start
+CHAIN_ID = 31_337
+MIGRATIONS = ((*JOURNAL, *credit.SCHEMA, *PEERS),)
+
+Wrap = Callable[[Compute, Blobs], Compute]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One node of a world."""
+
+    name: str
+    roles: tuple[str, ...]
+    wrap: Wrap | None = None  # an actor changes its work, nothing else
+    open_tokens: int = 0  # OPEN that its operator account holds, for builders and users
+
+
+@dataclass(slots=True)
+class World:
+    """A running network. ``nodes`` by member name."""
+
+    chain: SimChain
+    clock: TrioClock
+    network: Network
+    treasury_key: bytes
+    nodes: dict[str, Context] = field(default_factory=dict)
+
+    async def until(self, what: Callable[[], bool], seconds: float, why: str) -> None:
+        """Wait in virtual time. Raises TimeoutError with ``why`` and every node's duty and failures."""
+        deadline = self.clock.monotonic() + seconds
+        while not what():
+            if self.clock.monotonic() > deadline:
+                raise TimeoutError(f"{why}\n{self.state()}")
+            await self.clock.sleep(1.0)
+
+    def state(self) -> str:
+        """What every node is doing and what failed, for people."""
+        lines = []
+        for name, ctx in self.nodes.items():
+            lines.append(f"{name}: {ctx.duty}")
+            lines += [f"   {code} x{f.count}: {f.text}" for code, f in ctx.failures.items()]
+            lines += [f"   mail {reason} x{n}" for reason, n in ctx.mail.refused.items()]
+        return "\n".join(lines)
+
+    def trace(self) -> bytes:
+        """A digest of everything that happened: chain head, all notes in order, all failures."""
+        lines = [self.chain_state()]
+        for name, ctx in self.nodes.items():
+            lines += [f"{name} {n.at:.3f} {n.stage} {n.text}" for n in ctx.notes]
+        return blake3("\n".join(lines).encode()).digest()
+
+    def chain_state(self) -> str:
+        heads = {ctx.head.hash.hex() for ctx in self.nodes.values()}
+        return " ".join(sorted(heads))
+
+
+def key(seed: bytes, purpose: str) -> bytes:
+    """A 32-byte secret that follows from the world's seed."""
+    return blake3(purpose.encode(), key=blake3(seed).digest()).digest()
+
+
+@asynccontextmanager
+async def running(
+    members: Sequence[Member], params: Params, seed: bytes
+) -> AsyncIterator[World]:
+    """Start all members and yield when each has registered; must run under ``run_world``."""
+    clock = TrioClock(EPOCH)
+    chain = SimChain(clock, CHAIN_ID, seed)
+    keys = {m.name: _keys(seed, m.name) for m in members}
+    treasury_key = key(seed, "treasury")
+    network = _deploy(chain, members, keys, params, treasury_key)
+    await chain.write(
+        treasury_key, "AssetRegistry", "registerOwner", checksum(address_of(treasury_key))
+    )
+    rng = random.Random(int.from_bytes(key(seed, "wires"), "big"))
+    wires = Wires(clock, rng, Conditions(min_latency=0.005, max_latency=0.05, loss=0.0))
+    world = World(chain, clock, network, treasury_key)
+    for member in members:
+        world.nodes[member.name] = _node(member, keys[member.name], chain, wires, clock, network, seed)
+    async with trio.open_nursery() as nursery:
+        for ctx in world.nodes.values():
+            await nursery.start(_run, ctx, world)
+        nursery.start_soon(_fund, world, members, keys)
+        names = [ctx.operator for ctx in world.nodes.values()]
+        await world.until(
+            lambda: all(ctx.board.node(n) for n in names for ctx in world.nodes.values()),
+            120,
+            "not every node has registered",
+        )
+        yield world
+        nursery.cancel_scope.cancel()
+
+
+def _keys(seed: bytes, name: str) -> Keys:
+    return Keys(key(seed, f"{name}/peer"), key(seed, f"{name}/operator"), key(seed, f"{name}/seal"))
+
+
+def _deploy(
+    chain: SimChain,
+    members: Sequence[Member],
+    keys: dict[str, Keys],
+    params: Params,
+    treasury_key: bytes,
+) -> Network:
+    seats = tuple(keys[m.name].operator for m in members if "aggregator" in m.roles)
+    committee = tuple(keys[m.name].operator for m in members if "verifier" in m.roles)
+    treasury = address_of(treasury_key)
+    quorum = len(seats) // 2 + 1
+    terms = terms_of(
+        params,
+        tuple(checksum(seat) for seat in seats),
+        quorum,
+        tuple(checksum(seat) for seat in committee),
+        params.committee_quorum,
+        checksum(treasury),
+    )
+    deployment = chain.deploy(terms, treasury_key)
+    return Network(
+        name="world",
+        id=value_id("world", params),
+        params=params,
+        chain_id=CHAIN_ID,
+        genesis_block=deployment.genesis_block,
+        seats=seats,
+        quorum=quorum,
+        committee=committee,
+        treasury=treasury,
+    )
+
+
+def _node(
+    member: Member,
+    keys: Keys,
+    chain: SimChain,
+    wires: Wires,
+    clock: TrioClock,
+    network: Network,
+    seed: bytes,
+) -> Context:
+    blobs = MemoryBlobs()
+    compute: Compute = IntegerLearner(blobs, clock, key(seed, f"{member.name}/noise"))
+    seams = Seams(
+        clock=clock,
+        randomness=SeededRandomness(key(seed, f"{member.name}/random")),
+        transport=MemoryTransport(wires, peer_id_of(public_key(keys.peer_seed)), clock),
+        store=MemoryStore(MIGRATIONS),
+        blobs=blobs,
+        compute=member.wrap(compute, blobs) if member.wrap else compute,
+        chain=chain,
+    )
+    payout = address_of(key(seed, f"{member.name}/payout"))
+    return runtime.build(seams, keys, network, member.roles, payout)
+
+
+async def _run(
+    ctx: Context, world: World, *, task_status: "trio.TaskStatus[None]"
+) -> None:
+    async with ctx.seams.transport.running():
+        for other in world.nodes.values():
+            for addr in other.seams.transport.addrs:
+                if other is not ctx and other.seams.transport.peer_id not in (
+                    ctx.seams.transport.peers()
+                ):
+                    await _dial(ctx, addr)
+        await runtime.run(ctx, task_status=task_status)
+
+
+async def _dial(ctx: Context, addr: str) -> None:
+    from protocol.errors import PeerError
+
+    try:
+        await ctx.seams.transport.dial(addr)
+    except PeerError as error:  # the other is not up yet and will dial us
+        ctx.fail("dial", error)
+
+
+async def _fund(world: World, members: Sequence[Member], keys: dict[str, Keys]) -> None:
+    """The treasury deposits every member's stake once it has an owner index, and pays builders."""
+    chain, treasury = world.chain, world.treasury_key
+    total = sum(needed_stake(world.network.params, m.roles) for m in members)
+    await chain.write(treasury, "OpenToken", "approve", chain.address("WorkerStake"), total)
+    for member in members:
+        operator = checksum(keys[member.name].operator)
+        while not await chain.read("AssetRegistry", "isRegistered", operator):
+            await world.clock.sleep(1.0)
+        stake = needed_stake(world.network.params, member.roles)
+        await chain.write(treasury, "WorkerStake", "deposit", operator, stake)
+        if member.open_tokens:
+            await chain.write(
+                treasury, "OpenToken", "transfer", operator, member.open_tokens * OPEN
+            )

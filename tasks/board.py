@@ -1,0 +1,267 @@
+"""The board: the chain's events folded into what has been committed, in order. Every node gets the same.
+
+Stake is kept with its history, because draws use the snapshot of a height, never of now.
+"""
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import Any
+
+from protocol import messages, roles
+from protocol.ids import address_bytes
+from protocol.seams import Event
+from tasks.entries import (
+    ChannelEntry,
+    ClaimEntry,
+    EpochEntry,
+    FeeEntry,
+    NodeEntry,
+    Posted,
+    PotEntry,
+    ShardEntry,
+    SlashEntry,
+    UnitEntry,
+)
+
+HANDED_BACK, SETTLED = 0, 3  # AttributionPool's Release enum
+
+
+class Board:
+    """Fold of contract events. ``apply`` is the only way in; everything else reads."""
+
+    def __init__(self, seats: tuple[bytes, ...], quorum: int) -> None:
+        self.seats = seats  # aggregators' operator addresses
+        self.quorum = quorum
+        self.owners: list[bytes] = []  # operator by owner index
+        self.payouts: dict[bytes, bytes] = {}  # operator -> payout address
+        self.nodes: dict[bytes, list[NodeEntry]] = defaultdict(list)
+        self.stakes: dict[bytes, list[tuple[int, int]]] = defaultdict(list)  # (block, stake)
+        self.datanets: dict[bytes, int] = {}  # id -> data class
+        self.shards: dict[bytes, ShardEntry] = {}  # by commitment, in commit order
+        self.pots: dict[bytes, PotEntry] = {}
+        self.units: dict[bytes, UnitEntry] = {}
+        self.posts: dict[tuple[str, bytes], list[Posted]] = defaultdict(list)
+        self.slashes: list[SlashEntry] = []
+        self.epochs: list[EpochEntry] = []
+        self.claims: list[ClaimEntry] = []
+        self.channels: dict[bytes, ChannelEntry] = {}
+        self.fees: list[FeeEntry] = []
+        self.models: dict[bytes, int] = {}  # registered model or adapter -> owner index
+        self.ignored: dict[str, int] = defaultdict(int)
+
+    def apply(self, event: Event, time: int) -> None:
+        """Fold one event; ``time`` is its block's (seconds). Unknown events are counted and left alone."""
+        handler = getattr(self, f"_on_{event.name}", None)
+        if handler is None:
+            self.ignored[event.name] += 1
+            return
+        handler(event, time, event.args)
+
+    # -- reading ---
+
+    def index_of(self, operator: bytes) -> int | None:
+        """The owner index of an operator, None when it is not registered."""
+        return self.owners.index(operator) if operator in self.owners else None
+
+    def node(self, operator: bytes, block: int | None = None) -> NodeEntry | None:
+        """The registration of an operator in force at a block (default: now)."""
+        entries = [e for e in self.nodes[operator] if block is None or e.block <= block]
+        return entries[-1] if entries else None
+
+    def operator_of_peer(self, peer_key: bytes) -> bytes | None:
+        """Whose peer key this is: the first operator that registered it."""
+        for operator, entries in self.nodes.items():
+            if entries and entries[-1].peer_key == peer_key:
+                return operator
+        return None
+
+    def stake(self, operator: bytes, block: int | None = None) -> int:
+        """Stake at the end of a block (default: now), smallest units."""
+        history = [s for at, s in self.stakes[operator] if block is None or at <= block]
+        return history[-1] if history else 0
+
+    def roster(self, role: str, block: int, least: int) -> dict[bytes, int]:
+        """Operators with a role and at least ``least`` stake at a block, with their stake."""
+        found = {}
+        for operator in list(self.nodes):
+            entry = self.node(operator, block)
+            stake = self.stake(operator, block)
+            if entry is not None and roles.has(entry.roles, role) and stake >= least:
+                found[operator] = stake
+        return found
+
+    def same_party(self, one: bytes, other: bytes) -> bool:
+        """Whether two operators are one party: equal, or one payout address."""
+        payout = self.payouts.get(one)
+        return one == other or (payout is not None and payout == self.payouts.get(other))
+
+    def posted(self, kind: str, subject: bytes) -> list[Posted]:
+        """All posts of a kind about a subject, in chain order."""
+        return self.posts[(kind, subject)]
+
+    def agreed(self, kind: str, subject: bytes) -> Posted | None:
+        """The post with which a quorum of aggregator seats first said the same value."""
+        voices: dict[bytes, set[bytes]] = defaultdict(set)
+        for post in self.posted(kind, subject):
+            if post.operator in self.seats:
+                voices[post.value].add(post.operator)
+                if len(voices[post.value]) >= self.quorum:
+                    return post
+        return None
+
+    # -- folding ---
+
+    def _on_OwnerRegistered(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        operator = address_bytes(args["operator"])
+        assert args["index"] == len(self.owners), "owner indices are dense and in order"
+        self.owners.append(operator)
+        self.payouts[operator] = address_bytes(args["payout"])
+
+    def _on_PayoutChanged(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        self.payouts[self.owners[args["index"]]] = address_bytes(args["payout"])
+
+    def _on_DatanetRegistered(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        self.datanets.setdefault(args["id"], args["dataClass"])
+
+    def _on_StakeDeposited(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        self._stake(event, address_bytes(args["operator"]), args["amount"])
+
+    def _on_StakeUnbonded(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        self._stake(event, address_bytes(args["operator"]), -args["amount"])
+
+    def _stake(self, event: Event, operator: bytes, change: int) -> None:
+        # unbonding stake no longer counts here but can still be slashed, hence the floor
+        self.stakes[operator].append((event.block, max(0, self.stake(operator) + change)))
+
+    def _on_Slashed(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        operator = address_bytes(args["operator"])
+        self._stake(event, operator, -args["amount"])
+        self.slashes.append(
+            SlashEntry(
+                operator=operator,
+                unit=args["unit"],
+                amount=args["amount"],
+                evidence=args["evidence"],
+                reporter=address_bytes(args["reporter"]),
+                tx=event.tx,
+                block=event.block,
+            )
+        )
+
+    def _on_Committed(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        kind, _, finding = args["topic"].rstrip(b"\x00").decode("ascii", "replace").partition("/")
+        subject, operator = args["subject"], address_bytes(args["operator"])
+        post = Posted(operator, args["value"], finding, event.block, time, event.log_index)
+        if kind == messages.NODE:
+            self._node(subject, post)
+        elif kind == messages.SHARD:
+            self._shard(subject, post)
+        elif kind == messages.REVEAL:
+            self._reveal(subject, post)
+        elif kind in (messages.VERDICT, messages.RULING) and subject in self.units:
+            unit = self.units[subject]
+            (unit.verdicts if kind == messages.VERDICT else unit.rulings).append(post)
+        else:
+            self.posts[(kind, subject)].append(post)
+
+    def _node(self, peer_key: bytes, post: Posted) -> None:
+        known = self.operator_of_peer(peer_key)
+        if known is not None and known != post.operator:
+            self.ignored["peer-key-taken"] += 1
+            return
+        bits = int.from_bytes(post.value, "big")
+        self.nodes[post.operator].append(NodeEntry(post.operator, peer_key, bits, post.block))
+
+    def _shard(self, datanet: bytes, post: Posted) -> None:
+        if datanet not in self.datanets or post.value in self.shards:
+            self.ignored["shard-unknown-or-repeated"] += 1
+            return
+        self.shards[post.value] = ShardEntry(
+            datanet, post.operator, post.value, post.block, post.time, post.log_index
+        )
+
+    def _reveal(self, commitment: bytes, post: Posted) -> None:
+        shard = self.shards.get(commitment)
+        if shard is None or shard.owner != post.operator or shard.reveal is not None:
+            self.ignored["reveal-without-commitment"] += 1
+            return
+        self.shards[commitment] = replace(shard, reveal=post)
+
+    def _on_PotFunded(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        self.pots[args["pot"]] = PotEntry(
+            pot=args["pot"],
+            funder=address_bytes(args["funder"]),
+            amount=args["amount"],
+            unit_pay=args["unitPay"],
+            spec=args["spec"],
+            block=event.block,
+            time=time,
+        )
+
+    def _on_PotToppedUp(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        entry = self.pots[args["pot"]]
+        self.pots[entry.pot] = replace(entry, amount=entry.amount + args["amount"])
+
+    def _on_UnitReserved(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        unit, operator = args["unit"], address_bytes(args["operator"])
+        self.units[unit] = UnitEntry(unit, args["pot"], operator, event.block, time)
+
+    def _on_UnitAnchored(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        unit = self.units[args["unit"]]
+        unit.root, unit.adapter = args["root"], args["adapter"]
+        unit.anchor_block, unit.anchor_time = event.block, time
+
+    def _on_UnitReleased(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        unit = self.units[args["unit"]]
+        unit.settled = args["reason"] == SETTLED
+        if not unit.root:
+            unit.ended = "handed-back" if args["reason"] == HANDED_BACK else "expired"
+
+    def _on_EpochCommitted(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        self.epochs.append(
+            EpochEntry(
+                epoch=args["epoch"],
+                root=args["root"],
+                total=args["total"],
+                leaves=args["leafCount"],
+                evidence=args["evidence"],
+                block=event.block,
+                time=time,
+                tx=event.tx,
+            )
+        )
+
+    def _on_PotDrawn(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        pot = args["pot"]
+        self.pots[pot] = replace(self.pots[pot], drawn=args["epoch"])
+
+    def _on_Claimed(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        payout = address_bytes(args["payout"])
+        self.claims.append(ClaimEntry(args["index"], args["amount"], payout, event.block, event.tx))
+
+    def _on_ModelRegistered(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        self.models[args["id"]] = args["owner"]
+
+    def _on_ChannelOpened(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        payer, host = address_bytes(args["payer"]), address_bytes(args["host"])
+        channel = args["channel"]
+        self.channels[channel] = ChannelEntry(channel, payer, host, args["amount"], event.block)
+
+    def _on_ChannelToppedUp(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        entry = self.channels[args["channel"]]
+        self.channels[entry.channel] = replace(entry, deposit=entry.deposit + args["amount"])
+
+    def _on_FeeSplit(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        self.fees.append(
+            FeeEntry(
+                channel=args["channel"],
+                asset=args["asset"],
+                amount=args["delta"],
+                host=args["host"],
+                owner=args["owner"],
+                contributors=args["contributors"],
+                treasury=args["treasury"],
+                block=event.block,
+                tx=event.tx,
+            )
+        )

@@ -1,0 +1,129 @@
+"""What the chain has said so far, as values. Blocks and times are those of the event's block."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """One CommitLog entry: who said what, and where it stands in the order."""
+
+    operator: bytes
+    value: bytes
+    finding: str  # '' for topics without one
+    block: int
+    time: int
+    log_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEntry:
+    """An operator's registered peer key and role bits."""
+
+    operator: bytes
+    peer_key: bytes
+    roles: int
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardEntry:
+    """A committed shard, and its reveal when there is one. Shards stand in commit order."""
+
+    datanet: bytes
+    owner: bytes  # operator address
+    commitment: bytes
+    block: int
+    time: int
+    log_index: int
+    reveal: Posted | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PotEntry:
+    """A funded pot; for a job ``spec`` is the hash of its JobSpec, for fees 32 zero bytes."""
+
+    pot: bytes
+    funder: bytes
+    amount: int
+    unit_pay: int
+    spec: bytes
+    block: int
+    time: int
+    drawn: int = 0  # epoch number that drew it; 0: not yet
+
+
+@dataclass(slots=True)
+class UnitEntry:
+    """A reserved unit and everything posted about it."""
+
+    unit: bytes
+    pot: bytes
+    operator: bytes
+    block: int
+    time: int
+    ended: str = ""  # "expired" or "handed-back" when released before an anchor
+    root: bytes = b""
+    adapter: bytes = b""
+    anchor_block: int = 0
+    anchor_time: int = 0
+    settled: bool = False  # its stake is free again
+    verdicts: list[Posted] = field(default_factory=list)
+    rulings: list[Posted] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class SlashEntry:
+    operator: bytes
+    unit: bytes
+    amount: int
+    evidence: bytes
+    reporter: bytes
+    tx: bytes
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpochEntry:
+    epoch: int
+    root: bytes
+    total: int
+    leaves: int
+    evidence: bytes
+    block: int
+    time: int
+    tx: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimEntry:
+    index: int
+    amount: int
+    payout: bytes
+    block: int
+    tx: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FeeEntry:
+    """One voucher's settled part of one asset."""
+
+    channel: bytes
+    asset: bytes
+    amount: int
+    host: int
+    owner: int
+    contributors: int
+    treasury: int
+    block: int
+    tx: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelEntry:
+    """A payer's deposit for one host."""
+
+    channel: bytes
+    payer: bytes
+    host: bytes
+    deposit: int
+    block: int

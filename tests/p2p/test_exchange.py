@@ -1,0 +1,237 @@
+"""Verified exchange: whole and true, or not at all, while one honest source is left."""
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from p2p.exchange import (
+    CHUNK_BYTES,
+    CHUNK_PROTOCOL,
+    MANIFEST_PROTOCOL,
+    Exchange,
+    Manifest,
+    WantChunk,
+    manifest_of,
+)
+from p2p.memory import MemoryTransport, Network
+from p2p.partial import DirPartials, MemoryPartials, Partials
+from protocol.codec import pack, unpack
+from protocol.errors import LocalError, PeerError
+from protocol.ids import content_id
+from simnet.seams import TrioClock
+
+BODY = random.Random(1).randbytes(3 * CHUNK_BYTES + 1000)
+BLOB = content_id(BODY)
+MAX = 10 * CHUNK_BYTES
+
+
+class DictBlobs:
+    def __init__(self, *bodies: bytes) -> None:
+        self.bodies = {content_id(body): body for body in bodies}
+
+    def put(self, body: bytes) -> bytes:
+        self.bodies[content_id(body)] = body
+        return content_id(body)
+
+    def get(self, blob: bytes) -> bytes:
+        if blob not in self.bodies:
+            raise LocalError("no-blob", blob.hex())
+        return self.bodies[blob]
+
+    def has(self, blob: bytes) -> bool:
+        return blob in self.bodies
+
+
+class Source:
+    """A peer that serves BODY, or lies in one way."""
+
+    def __init__(self, world: "World", name: str, lie: str = "") -> None:
+        self.transport = MemoryTransport(world.network, name, world.clock)
+        self.lie = lie
+        self.chunks_asked: list[int] = []
+        self.transport.handle(MANIFEST_PROTOCOL, self.manifest, 64)
+        self.transport.handle(CHUNK_PROTOCOL, self.chunk, 64)
+
+    @property
+    def body(self) -> bytes:
+        return bytes(len(BODY)) if self.lie == "manifest" else BODY
+
+    async def manifest(self, peer: str, body: bytes) -> bytes:
+        if self.lie == "absent":
+            raise PeerError("no-blob", "")
+        if self.lie == "junk":
+            return b"\xff"
+        if self.lie == "count":
+            return pack(Manifest(len(BODY), (BLOB,)))
+        return pack(manifest_of(self.body))
+
+    async def chunk(self, peer: str, body: bytes) -> bytes:
+        want = unpack(WantChunk, body)
+        self.chunks_asked.append(want.index)
+        if self.lie == "slow":
+            await trio.sleep(60)
+        if self.lie == "dies" and len(self.chunks_asked) > 1:
+            raise PeerError("gone", "")
+        part = self.body[want.index * CHUNK_BYTES : (want.index + 1) * CHUNK_BYTES]
+        return part[::-1] if self.lie == "chunk" else part
+
+
+class World:
+    """A fetcher and its sources, all connected."""
+
+    def __init__(self, partials: Partials | None = None) -> None:
+        self.clock = TrioClock(0)
+        self.network = Network(self.clock, random.Random(1))
+        self.transport = MemoryTransport(self.network, "me", self.clock)
+        self.blobs = DictBlobs()
+        self.exchange = Exchange(self.transport, self.blobs, lambda peer, blob: True, partials)
+        self.sources: list[Source] = []
+
+    def add(self, *lies: str) -> "World":
+        self.sources += [Source(self, f"s{number}", lie) for number, lie in enumerate(lies)]
+        return self
+
+    @asynccontextmanager
+    async def up(self) -> AsyncIterator[list[str]]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.transport.running())
+            for source in self.sources:
+                await stack.enter_async_context(source.transport.running())
+                await self.transport.dial(source.transport.addrs[0])
+            yield [source.transport.peer_id for source in self.sources]
+
+
+@pytest.fixture(autouse=True)
+def virtual(autojump_clock: trio.testing.MockClock) -> None:
+    """All of these run in virtual time."""
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK_BYTES, CHUNK_BYTES + 1])
+def test_a_manifest_covers_the_body(size: int) -> None:
+    manifest = manifest_of(bytes(size))
+    assert manifest.size == size and len(manifest.chunks) == -(-size // CHUNK_BYTES)
+
+
+async def test_two_nodes_exchange_a_blob_and_an_empty_one() -> None:
+    world = World()
+    server = MemoryTransport(world.network, "server", world.clock)
+    Exchange(server, DictBlobs(BODY, b""), lambda peer, blob: True).serve()
+    async with server.running(), world.transport.running():
+        await world.transport.dial(server.addrs[0])
+        for body in (BODY, b""):
+            await world.exchange.fetch(content_id(body), ["server"], MAX)
+            assert world.blobs.get(content_id(body)) == body
+
+
+async def test_several_sources_share_the_work() -> None:
+    world = World().add("", "", "")
+    async with world.up() as names:
+        await world.exchange.fetch(BLOB, names, MAX)
+    asked = [source.chunks_asked for source in world.sources]
+    assert sorted(sum(asked, [])) == [0, 1, 2, 3] and sum(map(bool, asked)) > 1
+
+
+@pytest.mark.parametrize(
+    ("lie", "code"),
+    [
+        ("chunk", "lying-chunk"),
+        ("manifest", "lying-manifest"),
+        ("junk", "not-msgpack"),
+        ("count", "bad-manifest"),
+        ("slow", "timeout"),
+        ("dies", "refused"),
+        ("absent", "refused"),
+    ],
+)
+async def test_one_honest_source_is_enough(lie: str, code: str) -> None:
+    world = World().add(lie, lie, "")
+    async with world.up() as names:
+        await world.exchange.fetch(BLOB, names, MAX)
+    assert world.blobs.get(BLOB) == BODY
+    assert world.exchange.counters()[f"exchange-{code}"] >= 1
+
+
+@pytest.mark.parametrize("lie", ["chunk", "manifest", "absent", "slow", "dies"])
+async def test_without_an_honest_source_nothing_is_stored(lie: str) -> None:
+    world = World().add(lie, lie)
+    async with world.up() as names:
+        with pytest.raises(PeerError) as caught:
+            await world.exchange.fetch(BLOB, [*names, "stranger"], MAX)
+    assert caught.value.code == "no-source" and world.blobs.bodies == {}
+
+
+async def test_a_blob_above_the_limit_is_not_fetched() -> None:
+    world = World().add("")
+    async with world.up() as names:
+        with pytest.raises(PeerError):
+            await world.exchange.fetch(BLOB, names, len(BODY) - 1)
+    assert world.sources[0].chunks_asked == []
+    assert world.exchange.counters()["exchange-too-large"] == 1
+
+
+@pytest.mark.parametrize("make", [lambda path: MemoryPartials(), DirPartials])
+async def test_a_fetch_resumes(make: Callable[[Path], Partials], tmp_path: Path) -> None:
+    partials = make(tmp_path / "partial")
+    world = World(partials).add("dies")
+    async with world.up() as names:
+        with pytest.raises(PeerError):
+            await world.exchange.fetch(BLOB, names, MAX)
+    again = World(partials).add("")
+    async with again.up() as names:
+        await again.exchange.fetch(BLOB, names, MAX)
+    assert again.sources[0].chunks_asked == [1, 2, 3]  # chunk 0 was kept
+    assert list(tmp_path.rglob("*/*")) == []
+
+
+async def test_a_torn_partial_chunk_is_fetched_again(tmp_path: Path) -> None:
+    partials = DirPartials(tmp_path)
+    digest = content_id(BODY[:CHUNK_BYTES])
+    partials.put(BLOB, digest, BODY[:CHUNK_BYTES])
+    [path] = tmp_path.glob("*/*")
+    path.write_bytes(BODY[: CHUNK_BYTES // 2])
+    assert partials.get(BLOB, digest) is None
+    world = World(partials).add("")
+    async with world.up() as names:
+        await world.exchange.fetch(BLOB, names, MAX)
+    assert 0 in world.sources[0].chunks_asked and world.blobs.get(BLOB) == BODY
+
+
+async def test_forbidden_and_absent_look_alike() -> None:
+    world = World()
+    server = MemoryTransport(world.network, "server", world.clock)
+    exchange = Exchange(server, DictBlobs(BODY), lambda peer, blob: peer != "me")
+    exchange.serve()
+    answers = []
+    async with server.running(), world.transport.running():
+        await world.transport.dial(server.addrs[0])
+        for blob in (BLOB, bytes(32)):
+            for protocol, want in (
+                (MANIFEST_PROTOCOL, pack(WantChunk(blob, 0))[:0] + b"\x91\xc4\x20" + blob),
+                (CHUNK_PROTOCOL, pack(WantChunk(blob, 0))),
+            ):
+                with pytest.raises(PeerError) as caught:
+                    await world.transport.request(
+                        "server", protocol, want, timeout=5, max_response=MAX
+                    )
+                answers.append((caught.value.code, caught.value.text))
+    assert answers == [("refused", "no-blob")] * 4
+    assert exchange.counters()["exchange-forbidden"] == 4
+
+
+@pytest.mark.parametrize("index", [-1, 4, 2**63])
+async def test_a_chunk_that_is_not_there(index: int) -> None:
+    world = World()
+    server = MemoryTransport(world.network, "server", world.clock)
+    Exchange(server, DictBlobs(BODY), lambda peer, blob: True).serve()
+    async with server.running(), world.transport.running():
+        await world.transport.dial(server.addrs[0])
+        with pytest.raises(PeerError) as caught:
+            await world.transport.request(
+                "server", CHUNK_PROTOCOL, pack(WantChunk(BLOB, index)), timeout=5, max_response=MAX
+            )
+    assert caught.value.text == "no-chunk"

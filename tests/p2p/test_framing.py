@@ -1,0 +1,65 @@
+"""Request-response frames: round trip, one form of a length, limits before memory."""
+
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p2p.framing import accept, encode_frame, open_response, read_frame, refuse
+from protocol.errors import DecodeError, PeerError
+
+
+class Pipe:
+    """Gives bytes in pieces of ``step``, then the end of the stream."""
+
+    def __init__(self, data: bytes, step: int = 1 << 20) -> None:
+        self.data = data
+        self.step = step
+
+    async def read(self, size: int) -> bytes:
+        part = self.data[: min(size, self.step)]
+        self.data = self.data[len(part) :]
+        return part
+
+
+async def parse(data: bytes, limit: int = 1000, step: int = 1 << 20) -> bytes:
+    return await read_frame(Pipe(data, step).read, limit)
+
+
+@given(body=st.binary(max_size=400), step=st.integers(1, 50))
+def test_round_trip_in_pieces(body: bytes, step: int) -> None:
+    assert trio.run(lambda: parse(encode_frame(body), step=step)) == body
+
+
+@pytest.mark.parametrize(
+    ("length", "prefix"), [(0, "00"), (127, "7f"), (128, "8001"), (300, "ac02")]
+)
+async def test_lengths_are_unsigned_varints(length: int, prefix: str) -> None:
+    assert encode_frame(bytes(length)).hex().startswith(prefix)
+    assert await parse(encode_frame(bytes(length))) == bytes(length)
+
+
+@pytest.mark.parametrize("bad", ["", "80", "8000", "ffffffffff01", "05abcd"])
+async def test_broken_frames_are_refused(bad: str) -> None:
+    with pytest.raises(DecodeError) as caught:
+        await parse(bytes.fromhex(bad))
+    assert caught.value.code == "bad-frame"
+
+
+async def test_a_large_frame_is_refused_by_its_length_alone() -> None:
+    pipe = Pipe(encode_frame(bytes(1001)))
+    with pytest.raises(PeerError) as caught:
+        await read_frame(pipe.read, 1000)
+    assert caught.value.code == "too-large"
+    assert len(pipe.data) == 1001  # the body was not read
+
+
+def test_responses() -> None:
+    assert open_response(accept(b"")) == b""
+    assert open_response(accept(b"yes")) == b"yes"
+    with pytest.raises(PeerError) as caught:
+        open_response(refuse("no-blob"))
+    assert (caught.value.code, caught.value.text) == ("refused", "no-blob")
+    for junk in (b"", b"\x02", b"\x01" + bytes(65)):
+        with pytest.raises(DecodeError):
+            open_response(junk)

@@ -1,0 +1,90 @@
+"""One conformance suite for both blob stores, and what only files can get wrong."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datanet.blobs import FileBlobs, MemoryBlobs
+from protocol.errors import LocalError
+from protocol.ids import content_id
+from protocol.seams import Blobs
+
+Make = Callable[[Path], Blobs]
+both = pytest.mark.parametrize("make", [FileBlobs, lambda _: MemoryBlobs()], ids=["file", "memory"])
+
+
+@both
+def test_a_body_comes_back_under_its_hash(make: Make, tmp_path: Path) -> None:
+    blobs = make(tmp_path)
+
+    @given(st.binary(max_size=2_000))
+    def round_trip(body: bytes) -> None:
+        blob = blobs.put(body)
+        assert blob == content_id(body)
+        assert blobs.has(blob)
+        assert blobs.get(blob) == body
+        assert blobs.put(body) == blob
+
+    round_trip()
+
+
+@both
+def test_what_is_not_there_is_said(make: Make, tmp_path: Path) -> None:
+    blobs = make(tmp_path)
+    assert not blobs.has(bytes(32))
+    with pytest.raises(LocalError) as caught:
+        blobs.get(bytes(32))
+    assert caught.value.code == "no-blob"
+
+
+@both
+def test_a_stored_body_does_not_change_with_the_callers_buffer(make: Make, tmp_path: Path) -> None:
+    blobs, buffer = make(tmp_path), bytearray(b"before")
+    blob = blobs.put(bytes(buffer))
+    buffer[:] = b"after!"
+    assert blobs.get(blob) == b"before"
+
+
+def _file_of(root: Path, blob: bytes) -> Path:
+    (path,) = root.rglob(blob.hex())
+    return path
+
+
+def test_files_are_named_by_id_in_two_levels_and_nothing_stays_aside(tmp_path: Path) -> None:
+    blob = FileBlobs(tmp_path).put(b"body")
+    name = blob.hex()
+    assert _file_of(tmp_path, blob).relative_to(tmp_path) == Path(name[:2], name[2:4], name)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [_file_of(tmp_path, blob)]
+
+
+def test_a_second_process_and_a_restart_see_the_same(tmp_path: Path) -> None:
+    first, second = FileBlobs(tmp_path), FileBlobs(tmp_path)
+    assert second.get(first.put(b"body")) == b"body"
+
+
+@pytest.mark.parametrize("damage", [b"", b"bodY", b"body and more"])
+def test_a_damaged_file_is_noticed(tmp_path: Path, damage: bytes) -> None:
+    blobs = FileBlobs(tmp_path)
+    blob = blobs.put(b"body")
+    _file_of(tmp_path, blob).write_bytes(damage)
+    with pytest.raises(LocalError) as caught:
+        blobs.get(blob)
+    assert caught.value.code == "blob-corrupt"
+
+
+def test_a_write_that_was_cut_off_leaves_no_blob(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*_: object) -> None:
+        raise OSError("power cut")
+
+    blobs = FileBlobs(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", cut)
+        with pytest.raises(OSError, match="power cut"):
+            blobs.put(b"body")
+    assert not blobs.has(content_id(b"body"))
+    assert blobs.get(blobs.put(b"body")) == b"body"
