@@ -112,4 +112,3 @@ async def register_models(ctx: Context) -> None:
         receipt = await ctx.write("AssetRegistry", "registerModel", last.value, lineage, 0)
         await ctx.reached(receipt.block)
         ctx.note("job", f"registered adapter {short(last.value)} of job {short(job.id)}")
-

@@ -126,7 +126,7 @@ def check_chain(
 
 
 def check_clock(head_time: int, now: float) -> Finding:
-    """A head far ahead means that our clock is late; far behind, that it is early or the chain stalls."""
+    """A head ahead of us: our clock is late. Far behind us: it is early, or the chain stalls."""
     skew = round(now - head_time)
     text = f"{abs(skew)} s {'after' if skew >= 0 else 'before'} the chain's head"
     if abs(skew) <= MAX_SKEW_SECONDS:

@@ -34,6 +34,7 @@ INFER_PROTOCOL = "/openledger/infer/1"
 VOUCHER_PROTOCOL = "/openledger/voucher/1"
 RULE_VERSION = 1
 INFER_TIMEOUT_S = 240.0
+CHANNEL_WAIT_S = 10.0
 TOP = 5  # records named in a receipt
 CHANNEL_DEPOSIT_ANSWERS = 100  # a new channel covers so many answers of the asked length
 
@@ -54,9 +55,7 @@ async def attributed_job(ctx: Context, adapter: bytes) -> Attributed:
 async def serve_infer(ctx: Context, peer: str, request: bytes) -> bytes:
     """Answer one paid request. Raises PeerError with the reason of a refusal."""
     asked = unpack(InferRequest, request)
-    channel = ctx.board.channels.get(asked.channel)
-    if channel is None or channel.host != ctx.operator:
-        raise PeerError("unknown-channel", f"{short(asked.channel)} does not pay this host")
+    channel = await _paying(ctx, asked.channel)
     paid = await _paid(ctx, asked.channel)
     ceiling = paid + asked.max_tokens * ctx.params.price_per_token
     if asked.ceiling < ceiling or ceiling > channel.deposit:
@@ -79,6 +78,17 @@ async def serve_infer(ctx: Context, peer: str, request: bytes) -> bytes:
         "serve", f"answered {short(asked.request)}: {receipt.tokens} tokens, fee {receipt.fee}"
     )
     return pack(InferAnswer(blob, receipt.fee, paid))
+
+
+async def _paying(ctx: Context, channel: bytes) -> ChannelEntry:
+    """The channel that pays this host; a new one may be a few blocks ahead of our board."""
+    deadline = ctx.seams.clock.monotonic() + CHANNEL_WAIT_S
+    while channel not in ctx.board.channels and ctx.seams.clock.monotonic() < deadline:
+        await ctx.changed(1.0)
+    entry = ctx.board.channels.get(channel)
+    if entry is None or entry.host != ctx.operator:
+        raise PeerError("unknown-channel", f"{short(channel)} does not pay this host")
+    return entry
 
 
 async def _paid(ctx: Context, channel: bytes) -> int:
@@ -158,9 +168,7 @@ async def score_answer(
 async def serve_voucher(ctx: Context, peer: str, request: bytes) -> bytes:
     """Take the payer's voucher for what was delivered and settle it on chain."""
     note = unpack(VoucherNote, request)
-    channel = ctx.board.channels.get(note.channel)
-    if channel is None or channel.host != ctx.operator:
-        raise PeerError("unknown-channel", f"{short(note.channel)} does not pay this host")
+    channel = await _paying(ctx, note.channel)
     if note.cumulative != await _paid(ctx, note.channel):
         raise PeerError("wrong-amount", f"{note.cumulative} is not what was delivered")
     voucher = _voucher(note)

@@ -1,9 +1,9 @@
 """Who may talk to the loopback API: an ASGI wrapper in front of every route.
 
-A web page that a user visits can reach loopback, and a hostile name can resolve to it. So: the Host
-header must be ours (DNS rebinding), a cross-site request is refused before anything is done, and
-everything but ``/healthz`` needs the token of the home: as a bearer header (programs), or as a strict
-cookie that opening ``/?token=...`` sets once (the browser).
+A web page that a user visits can reach loopback, and a hostile name can resolve to it. So: the
+Host header must be ours (DNS rebinding), a cross-site request is refused before anything is done,
+and everything but ``/healthz`` needs the token of the home: as a bearer header (programs), or as a
+strict cookie that opening ``/?token=...`` sets once (the browser).
 """
 
 import hmac

@@ -75,6 +75,14 @@ class GuardedPubsub(Pubsub):
         )
         self._counts = counts
 
+    async def continuously_read_stream(self, stream: INetStream) -> None:
+        """Read RPCs until the stream ends; the library forgets a broken one in silence."""
+        try:
+            await super().continuously_read_stream(stream)
+        except LIBRARY:
+            self._counts["gossip-stream-broken"] += 1
+            raise
+
     async def push_msg(self, msg_forwarder: ID, msg: rpc_pb2.Message) -> None:
         """Judge and forward one message; runs as a task of the service, so it must not raise."""
         with Guard(self._counts, "gossip-message", LIBRARY):
@@ -87,6 +95,11 @@ class GuardedPubsub(Pubsub):
         assert guard.tripped is not None
         self._handle_dead_peer(stream.muxed_conn.peer_id)
         return False
+
+    def forget(self, peer: ID) -> None:
+        """The peer is gone; else its old stream stands in the way of its next life."""
+        if peer in self.peers:
+            self._handle_dead_peer(peer)
 
     def notify_subscriptions(self, publish_message: rpc_pb2.Message) -> None:
         """Nothing to do: the validator hands each body to its handler."""

@@ -24,6 +24,7 @@ from libp2p.host.ping import PING_LENGTH
 from libp2p.network import swarm as swarm_module
 from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.config import ConnectionConfig, RetryConfig
+from libp2p.network.connection.swarm_connection import SwarmConn
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import PeerInfo, info_from_p2p_addr
@@ -225,6 +226,9 @@ class Libp2pTransport:
         network = _swarm_of(host)
         network.unblock_peer(info.peer_id)  # else refused for 60 s after one failure
         host.get_peerstore().clear_addrs(info.peer_id)  # else an address of its last life is tried
+        for conn in _conns(network, info.peer_id):
+            if conn.is_closed:
+                network.remove_conn(conn)  # else taken for the connection that is wanted
         with Guard(Counter(), "dial", LIBRARY) as guard, trio.fail_after(DIAL_SECONDS):
             await host.connect(info)
             return str(info.peer_id)
@@ -246,9 +250,13 @@ class Libp2pTransport:
                 await self._reset(stream)
 
     async def _drop(self, peer: PeerId) -> None:
-        for conn in self._swarm().get_connections(ID.from_string(peer)):
+        network, target = self._swarm(), ID.from_string(peer)
+        for conn in _conns(network, target):
             with _last_moment(), Guard(self._counts, "peer-close", LIBRARY):
                 await conn.close()
+            network.remove_conn(conn)  # a close that was cut short leaves it in the table
+        if self._pubsub is not None:
+            self._pubsub.forget(target)
 
     async def _close(self, network: Swarm) -> None:
         """Listeners first: the library's own stop is cancelled before it reaches them.
@@ -370,6 +378,10 @@ def _reader(stream: INetStream) -> Callable[[int], Awaitable[bytes]]:
             return b""
 
     return read
+
+
+def _conns(network: Swarm, peer: ID) -> list[SwarmConn]:
+    return [conn for conn in network.get_connections(peer) if isinstance(conn, SwarmConn)]
 
 
 def _swarm_of(host: IHost) -> Swarm:

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,11 +58,12 @@ class Outcome:
 class DevChain:
     """An EVM with its history. Every public method may be called from any thread."""
 
-    def __init__(self, chain_id: int, funded: bytes) -> None:
+    def __init__(self, chain_id: int, funded: bytes, now: Callable[[], float] = time.time) -> None:
         state = {funded: {"balance": WEALTH, "nonce": 0, "code": b"", "storage": {}}}
-        genesis = get_default_genesis_params({"timestamp": int(time.time())})
+        genesis = get_default_genesis_params({"timestamp": int(now())})
         backend = PyEVMBackend(genesis, state, ((0, BoxVM),))
         self.chain_id = chain_id
+        self._now = now
         self._chain = backend.chain
         self._chain.chain_id = chain_id
         self._lock = threading.Lock()
@@ -75,7 +76,7 @@ class DevChain:
     def tick(self) -> None:
         """Mine an empty block when the last one is of an earlier second."""
         with self._lock:
-            if self._headers[-1].timestamp < int(time.time()):
+            if self._headers[-1].timestamp < int(self._now()):
                 self._stamp()
                 self._mine()
 
@@ -144,7 +145,7 @@ class DevChain:
             return int(state.get_storage(address, slot))
 
     def _stamp(self) -> None:
-        second = max(int(time.time()), self._headers[-1].timestamp)
+        second = max(int(self._now()), self._headers[-1].timestamp)
         self._chain.set_header_timestamp(second)
 
     def _mine(self) -> None:
@@ -166,20 +167,20 @@ class DevChain:
 
     def _run(self, call: Call, number: int) -> Outcome:
         with self._lock:
-            vm = self._chain.get_vm(at_header=self._headers[number])
-            with vm.in_costless_state() as state:
-                plain = vm.create_unsigned_transaction(
-                    nonce=state.get_nonce(call.sender),
-                    gas_price=0,
-                    gas=min(call.gas or GAS_LIMIT, GAS_LIMIT),
-                    to=call.to,
-                    value=call.value,
-                    data=call.data,
-                )
-                try:
-                    done = state.apply_transaction(SpoofTransaction(plain, from_=call.sender))
-                except ValidationError as error:
-                    raise RpcError(-32000, str(error)) from error
+            # py-evm's own in_costless_state() would run in a later block, ahead of the clock
+            vm = self._chain.get_vm(at_header=self._headers[number].copy(base_fee_per_gas=0))
+            plain = vm.create_unsigned_transaction(
+                nonce=vm.state.get_nonce(call.sender),
+                gas_price=0,
+                gas=min(call.gas or GAS_LIMIT, GAS_LIMIT),
+                to=call.to,
+                value=call.value,
+                data=call.data,
+            )
+            try:
+                done = vm.state.apply_transaction(SpoofTransaction(plain, from_=call.sender))
+            except ValidationError as error:
+                raise RpcError(-32000, str(error)) from error
         used = plain.gas - done.get_gas_remaining()
         return Outcome(bytes(done.output), bool(done.is_error), used)
 

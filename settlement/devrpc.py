@@ -1,8 +1,8 @@
 """JSON-RPC of the chain in a box: the Ethereum execution API over HTTP/1.1 on loopback.
 
 Written against https://ethereum.github.io/execution-apis: quantities without leading zeros,
-camelCase, revert data under error code 3, batches. Replies are written in one piece and Nagle's algorithm is
-off, else every call waits for a delayed ACK.
+camelCase, revert data under error code 3, batches. Replies are written in one piece and Nagle's
+algorithm is off, else every call waits for a delayed ACK.
 """
 
 import json

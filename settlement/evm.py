@@ -164,7 +164,7 @@ class EvmChain:
                 "nonce": await self._web3.eth.get_transaction_count(address, "pending"),
                 "gas": gas + gas * GAS_MARGIN_PERCENT // 100,
                 "maxPriorityFeePerGas": Wei(TIP),
-                "maxFeePerGas": 2 * head["baseFeePerGas"] + Wei(TIP),
+                "maxFeePerGas": Wei(2 * head["baseFeePerGas"] + TIP),
             }
             signed = self._web3.eth.account.sign_transaction(unsigned, key)
             return await self._web3.eth.send_raw_transaction(signed.raw_transaction)

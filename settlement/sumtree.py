@@ -2,7 +2,8 @@
 
 A leaf is (index, owner id, cumulative amount) at the position of its index. Every node hash takes
 in both children's sums, so the root binds the total and provable leaves can never exceed it.
-Positions beyond the last leaf, up to the next power of two, hold the empty leaf: 32 zero bytes, sum 0.
+Positions beyond the last leaf, up to the next power of two, hold the empty leaf: 32 zero bytes,
+sum 0.
 """
 
 from collections.abc import Sequence

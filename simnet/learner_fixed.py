@@ -7,6 +7,7 @@ that no value of a peer can make one node raise where another goes on.
 import struct
 from collections.abc import Sequence
 from math import isqrt
+from operator import mul
 
 Vector = tuple[int, ...]
 
@@ -60,7 +61,7 @@ def _exp_neg(x: int) -> int:
 
 def dot(a: Sequence[int], b: Sequence[int]) -> int:
     """Inner product, in ONE squared."""
-    return sum(x * y for x, y in zip(a, b, strict=True))
+    return sum(map(mul, a, b))
 
 
 def norm(a: Sequence[int]) -> int:

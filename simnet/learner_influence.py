@@ -1,8 +1,8 @@
-"""Whitened influence in integers: evidence that a verifier can re-compute entry by entry.
+"""Whitened influence in integers, from a Gram matrix that a verifier can re-compute entry by entry.
 
-Influence of a row r on a query q is sum_k q_k r_k / d_k, rows clipped to the median whitened norm.
-d is the mean square of the *queries'* gradients plus damping: a verifier has those, so that each
-entry of the evidence follows from one record, the queries and nothing else.
+Influence is the cosine of two gradients a, b under M = Q'Q / n + damping, Q being the n *queries'*
+gradients: every entry of the evidence then follows from at most two records, and all scores follow
+from the evidence. By Woodbury a'M^-1 b = (a.b - (Qa)'A^-1 (Qb)) / damping with A = QQ' + n damping.
 """
 
 from collections.abc import Sequence
@@ -11,121 +11,177 @@ from math import isqrt
 from typing import Annotated
 
 from protocol.codec import Size, pack
+from protocol.errors import ComputeError
 from protocol.ids import Hash
 from simnet.learner_fixed import (
     FAR_PPB,
     WORD,
     Vector,
     distance_ppb,
-    divide,
     dot,
     pack_vector,
-    saturate,
     unpack_vector,
 )
 from simnet.learner_text import PARAMETERS
 
-SCORE_ONE = 10**6
-DAMPING = 3  # x the mean moment: 1 let garbage have a quarter more on kjv and faq
-_FINE = 10**30
-_INDEX_ONE = 10**18
+SCORE_ONE = 10**9  # a cosine of 1
+_INNER_ONE = 10**18
+_FINE = 10**60  # of the inverse; A's condition is at most PARAMETERS + 1
+_GUARD = 10**20  # digits that the elimination may lose
+
+Matrix = tuple[Vector, ...]
+Packed = Annotated[bytes, Size(WORD * PARAMETERS)]
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Whitened norms and inner products in SCORE_ONE; column i belongs to ``rows[i]``."""
+    """Inner products: queries with queries, queries with rows, each row with itself."""
 
     rows: tuple[Hash, ...]
-    norms: tuple[int, ...]
+    gram: tuple[tuple[int, ...], ...]  # [query][query]
     cross: tuple[tuple[int, ...], ...]  # [query][row]
+    squares: tuple[int, ...]  # [row]
 
     def __post_init__(self) -> None:
-        if any(len(part) != len(self.rows) for part in (self.norms, *self.cross)):
+        shapes = {len(line) for line in self.gram} | {len(self.cross)}
+        lengths = {len(line) for line in self.cross} | {len(self.squares)}
+        if shapes != {len(self.gram)} or lengths != {len(self.rows)}:
             raise ValueError("evidence whose parts differ in length")
+
+    def column(self, row: int) -> Vector:
+        """Products of every query with one row."""
+        return tuple(line[row] for line in self.cross)
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Whitened, clipped rows: a later answer's gradient times one of them is a score."""
+    """What an answer's gradient is scored against."""
 
     base: Hash
-    rows: tuple[Annotated[bytes, Size(WORD * PARAMETERS)], ...]
+    queries: tuple[Packed, ...]
+    rows: tuple[Packed, ...]
+    evidence: Evidence
 
 
 @dataclass(frozen=True, slots=True)
 class Whitening:
-    """1 / d, in ``_FINE``, and the queries' gradients that it comes from."""
+    """A^-1 in ``_FINE``, and the damping: the mean of M's diagonal before it."""
 
-    queries: tuple[Vector, ...]
-    inverse: Vector
+    inverse: Matrix
+    damping: int
 
     @classmethod
-    def of(cls, queries: Sequence[Vector]) -> "Whitening":
-        """Of at least one query."""
-        moments = [sum(value * value for value in column) for column in zip(*queries, strict=True)]
-        damping = DAMPING * sum(moments) // len(moments) + 1
-        inverse = (_FINE * len(queries) // (moment + damping) for moment in moments)
-        return cls(tuple(queries), tuple(inverse))
+    def of(cls, gram: Matrix) -> "Whitening":
+        """Raises ComputeError ``bad-input`` for what is no Gram matrix."""
+        trace = sum(line[at] for at, line in enumerate(gram))
+        damping = trace // (len(gram) * PARAMETERS) + 1
+        damped = [
+            [
+                value + (len(gram) * damping if at == place else 0)
+                for place, value in enumerate(line)
+            ]
+            for at, line in enumerate(gram)
+        ]
+        return cls(_inverse(damped), damping)
 
-    def norm(self, row: Vector) -> int:
-        whitened = [value * scale for value, scale in zip(row, self.inverse, strict=True)]
-        return isqrt(dot(row, whitened) * SCORE_ONE**2 // _FINE)
+    def solve(self, column: Vector) -> Vector:
+        """A^-1 times the products of every query with one gradient."""
+        return tuple(dot(line, column) for line in self.inverse)
 
-    def cross(self, row: Vector) -> tuple[int, ...]:
-        """Inner product with each query."""
-        whitened = [value * scale for value, scale in zip(row, self.inverse, strict=True)]
-        return tuple(dot(query, whitened) * SCORE_ONE // _FINE for query in self.queries)
+    def inner(self, solved: Vector, column: Vector, plain: int) -> int:
+        """a'M^-1 b in ``_INNER_ONE`` from A^-1 Qa, Qb and a.b."""
+        return (plain * _FINE - dot(solved, column)) * _INNER_ONE // (self.damping * _FINE)
+
+    def length(self, column: Vector, square: int) -> int:
+        """sqrt(a'M^-1 a) from Qa and a.a, in the root of ``_INNER_ONE``."""
+        return isqrt(max(0, self.inner(self.solve(column), column, square)))
 
 
-def gather(whitening: Whitening, ids: Sequence[bytes], rows: Sequence[Vector]) -> Evidence:
+def gather(queries: Sequence[Vector], ids: Sequence[bytes], rows: Sequence[Vector]) -> Evidence:
     """The evidence of all rows."""
-    columns = [whitening.cross(row) for row in rows]
-    norms = tuple(whitening.norm(row) for row in rows)
-    return Evidence(tuple(ids), norms, tuple(zip(*columns, strict=True)))
-
-
-def scores(evidence: Evidence) -> tuple[tuple[int, ...], ...]:
-    """``[query][row]``: follows from the evidence alone."""
-    limit = _median(evidence.norms)
-    return tuple(
-        tuple(_clipped(value, norm, limit) for value, norm in zip(row, evidence.norms, strict=True))
-        for row in evidence.cross
+    return Evidence(
+        tuple(ids),
+        tuple(products(queries, query) for query in queries),
+        tuple(products(rows, query) for query in queries),
+        tuple(dot(row, row) for row in rows),
     )
 
 
-def entry_distance(whitening: Whitening, own: Vector, row: bytes, evidence: Evidence) -> int:
+def products(vectors: Sequence[Vector], other: Vector) -> Vector:
+    """Inner product of each vector with another one."""
+    return tuple(dot(vector, other) for vector in vectors)
+
+
+def scores(evidence: Evidence) -> Matrix:
+    """``[query][row]``: follows from the evidence alone. Raises ComputeError ``bad-input``."""
+    whitening = Whitening.of(evidence.gram)
+    columns = [evidence.column(row) for row in range(len(evidence.rows))]
+    lengths = list(map(whitening.length, columns, evidence.squares))
+    found = []
+    for at, line in enumerate(evidence.gram):
+        solved, own = whitening.solve(line), whitening.length(line, line[at])
+        inner = map(whitening.inner, [solved] * len(columns), columns, evidence.cross[at])
+        found.append(tuple(map(_cosine, inner, [own] * len(columns), lengths)))
+    return tuple(found)
+
+
+def entry_distance(queries: Sequence[Vector], own: Vector, row: bytes, evidence: Evidence) -> int:
     """ppb between a row's evidence and what our ``own`` row gives; ``FAR_PPB`` if it has none."""
     if row not in evidence.rows:
         return FAR_PPB
-    column = evidence.rows.index(row)
-    theirs = [*(line[column] for line in evidence.cross), evidence.norms[column]]
-    return distance_ppb([*whitening.cross(own), whitening.norm(own)], theirs)
+    at = evidence.rows.index(row)
+    theirs = (*evidence.column(at), evidence.squares[at])
+    return distance_ppb((*products(queries, own), dot(own, own)), theirs)
 
 
-def build_index(base: bytes, whitening: Whitening, rows: Sequence[Vector], norms: Vector) -> bytes:
+def gram_distance(queries: Sequence[Vector], evidence: Evidence) -> int:
+    """ppb between the queries' part of the evidence and what our own queries give."""
+    own = [value for query in queries for value in products(queries, query)]
+    return distance_ppb(own, [value for line in evidence.gram for value in line])
+
+
+def build_index(
+    base: bytes, queries: Sequence[Vector], rows: Sequence[Vector], evidence: Evidence
+) -> bytes:
     """Canonical bytes of the ``Index``."""
-    limit = _median(norms)
-    whitened = (
-        [
-            saturate(_clipped(value * scale * _INDEX_ONE // _FINE, norm, limit))
-            for value, scale in zip(row, whitening.inverse, strict=True)
-        ]
-        for row, norm in zip(rows, norms, strict=True)
-    )
-    return pack(Index(base, tuple(pack_vector(row) for row in whitened)))
+    packed_queries, packed_rows = tuple(map(pack_vector, queries)), tuple(map(pack_vector, rows))
+    return pack(Index(base, packed_queries, packed_rows, evidence))
 
 
-def index_scores(index: Index, answer: Vector) -> tuple[int, ...]:
-    """Influence of every indexed row on an answer's gradient."""
-    rows = (unpack_vector(body) for body in index.rows)
-    return tuple(dot(answer, row) * SCORE_ONE // _INDEX_ONE for row in rows)
+def index_scores(index: Index, answer: Vector) -> Vector:
+    """Cosine of every indexed row with an answer's gradient, on the scale of ``scores``."""
+    evidence, whitening = index.evidence, Whitening.of(index.evidence.gram)
+    column = products([unpack_vector(query) for query in index.queries], answer)
+    solved, own = whitening.solve(column), whitening.length(column, dot(answer, answer))
+    found = []
+    for at, row in enumerate(index.rows):
+        theirs = evidence.column(at)
+        inner = whitening.inner(solved, theirs, dot(answer, unpack_vector(row)))
+        found.append(_cosine(inner, own, whitening.length(theirs, evidence.squares[at])))
+    return tuple(found)
 
 
-def _median(norms: Sequence[int]) -> int:
-    """Upper median of the rows that say anything."""
-    positive = sorted(norm for norm in norms if norm > 0)
-    return positive[len(positive) // 2] if positive else 0
+def _cosine(inner: int, a: int, b: int) -> int:
+    return inner * SCORE_ONE // (a * b) if a and b else 0
 
 
-def _clipped(value: int, norm: int, limit: int) -> int:
-    return divide(value * limit, norm) if norm > limit else value
+def _inverse(matrix: Sequence[Sequence[int]]) -> Matrix:
+    """Gauss-Jordan, in ``_FINE``; a positive definite matrix needs no pivoting."""
+    size = len(matrix)
+    lines = [
+        [value * _GUARD for value in line]
+        + [_FINE * _GUARD * (at == place) for place in range(size)]
+        for at, line in enumerate(matrix)
+    ]
+    for at in range(size):
+        head = lines[at]
+        if head[at] <= 0:
+            raise ComputeError("bad-input", "the queries' products are no Gram matrix.")
+        for other in range(size):
+            if other != at and lines[other][at]:
+                factor = lines[other][at]
+                lines[other] = [
+                    value - factor * part // head[at]
+                    for value, part in zip(lines[other], head, strict=True)
+                ]
+    return tuple(tuple(value // line[at] for value in line[size:]) for at, line in enumerate(lines))

@@ -13,14 +13,14 @@ from protocol.compute import (
 )
 from protocol.errors import ComputeError
 from simnet.learner_bench import Bench, base_digest
-from simnet.learner_fixed import distance_ppb
+from simnet.learner_fixed import Vector, distance_ppb
 from simnet.learner_influence import (
     Evidence,
     Index,
-    Whitening,
     build_index,
     entry_distance,
     gather,
+    gram_distance,
     index_scores,
     scores,
 )
@@ -40,10 +40,10 @@ def score(bench: Bench, ask: Score) -> Scored:
     base = base_digest(ask.base)
     if not ask.rows:
         raise ComputeError("bad-input", "no row to score.")
-    whitening = _whitening(bench, base, ask)
+    queries = _queries(bench, base, ask)
     vectors = [bench.vector(row) for row in ask.rows]
-    evidence = gather(whitening, ask.rows, vectors)
-    index = build_index(base, whitening, vectors, evidence.norms)
+    evidence = gather(queries, ask.rows, vectors)
+    index = build_index(base, queries, vectors, evidence)
     return Scored(bench.put_value(evidence), bench.put(index), scores(evidence))
 
 
@@ -52,18 +52,19 @@ def check_rows(bench: Bench, ask: CheckRows) -> RowsChecked:
     base = base_digest(ask.base)
     if len(ask.rows) != len(ask.indices):
         raise ComputeError("bad-input", f"{len(ask.rows)} rows, {len(ask.indices)} indices.")
-    whitening = _whitening(bench, base, ask)
+    queries = _queries(bench, base, ask)
     w = bench.weights(base, ask.adapter)
     records = bench.pick(ask.records, ask.indices)
     own = [bench.row(base, w, record, ask.max_tokens) for record in records]
     theirs = [bench.vector(row) for row in ask.rows]
     evidence = bench.value(Evidence, ask.evidence)
-    if len(evidence.cross) != len(whitening.queries):
-        raise ComputeError("bad-input", f"evidence of {len(evidence.cross)} queries.")
+    if len(evidence.gram) != len(queries):
+        raise ComputeError("bad-input", f"evidence of {len(evidence.gram)} queries.")
     entries = zip(own, ask.rows, strict=True)
+    farthest = max(entry_distance(queries, row, blob, evidence) for row, blob in entries)
     return RowsChecked(
         tuple(distance_ppb(a, b) for a, b in zip(own, theirs, strict=True)),
-        max(entry_distance(whitening, row, blob, evidence) for row, blob in entries),
+        max(farthest, gram_distance(queries, evidence)),
         scores(evidence),
     )
 
@@ -80,9 +81,10 @@ def score_answer(bench: Bench, ask: ScoreAnswer) -> AnswerScored:
     return AnswerScored(index_scores(index, row))
 
 
-def _whitening(bench: Bench, base: bytes, ask: Score | CheckRows) -> Whitening:
+def _queries(bench: Bench, base: bytes, ask: Score | CheckRows) -> list[Vector]:
+    """The queries' gradients."""
     w = bench.weights(base, ask.adapter)
-    queries = bench.records(ask.queries)
-    if not queries:
+    records = bench.records(ask.queries)
+    if not records:
         raise ComputeError("bad-input", "no query to score against.")
-    return Whitening.of([bench.row(base, w, q, ask.max_tokens) for q in queries])
+    return [bench.row(base, w, record, ask.max_tokens) for record in records]

@@ -1,13 +1,12 @@
-"""A whole network in one process and virtual time: the node's own code over the six simulated seams.
+"""A whole network in one process and virtual time: the node's own code over simulated seams.
 
 One seed makes keys, latencies, salts, beacons and noise, so the same seed gives the same trace.
 """
 
-import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import trio
 from blake3 import blake3
@@ -20,6 +19,7 @@ from node.join import needed_stake
 from p2p.memory import Conditions, MemoryTransport
 from p2p.memory import Network as Wires
 from p2p.peers import SCHEMA as PEERS
+from protocol.errors import PeerError
 from protocol.ids import checksum, value_id
 from protocol.params import OPEN, Params
 from protocol.seams import Blobs, Compute
@@ -33,6 +33,7 @@ from simnet.seams import MemoryStore, SeededRandomness, TrioClock
 EPOCH = 1_800_000_000.0  # virtual Unix time at the start
 CHAIN_ID = 31_337
 MIGRATIONS = ((*JOURNAL, *credit.SCHEMA, *PEERS),)
+WIRED = Conditions(min_latency=0.005, max_latency=0.05)
 
 Wrap = Callable[[Compute, Blobs], Compute]
 
@@ -47,6 +48,17 @@ class Member:
     open_tokens: int = 0  # OPEN that its operator account holds, for builders and users
 
 
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """The wires' latencies and losses, from seeded bytes."""
+
+    source: SeededRandomness
+
+    def random(self) -> float:
+        """Uniform in [0, 1)."""
+        return int.from_bytes(self.source.token(4), "big") / 2**32
+
+
 @dataclass(slots=True)
 class World:
     """A running network. ``nodes`` by member name."""
@@ -56,9 +68,14 @@ class World:
     network: Network
     treasury_key: bytes
     nodes: dict[str, Context] = field(default_factory=dict)
+    scopes: dict[str, trio.CancelScope] = field(default_factory=dict)
+
+    def stop(self, name: str) -> None:
+        """End one node's tasks at once, as SIGKILL would; its peers see the connection go."""
+        self.scopes[name].cancel()
 
     async def until(self, what: Callable[[], bool], seconds: float, why: str) -> None:
-        """Wait in virtual time. Raises TimeoutError with ``why`` and every node's duty and failures."""
+        """Wait in virtual time. Raises TimeoutError with ``why`` and every node's state."""
         deadline = self.clock.monotonic() + seconds
         while not what():
             if self.clock.monotonic() > deadline:
@@ -75,10 +92,11 @@ class World:
         return "\n".join(lines)
 
     def trace(self) -> bytes:
-        """A digest of everything that happened: chain head, all notes in order, all failures."""
+        """A digest of everything that happened: chain heads, all notes in order, all failures."""
         lines = [self.chain_state()]
         for name, ctx in self.nodes.items():
             lines += [f"{name} {n.at:.3f} {n.stage} {n.text}" for n in ctx.notes]
+            lines += [f"{name} {code} {f.count} {f.text}" for code, f in ctx.failures.items()]
         return blake3("\n".join(lines).encode()).digest()
 
     def chain_state(self) -> str:
@@ -93,7 +111,7 @@ def key(seed: bytes, purpose: str) -> bytes:
 
 @asynccontextmanager
 async def running(
-    members: Sequence[Member], params: Params, seed: bytes
+    members: Sequence[Member], params: Params, seed: bytes, conditions: Conditions = WIRED
 ) -> AsyncIterator[World]:
     """Start all members and yield when each has registered; must run under ``run_world``."""
     clock = TrioClock(EPOCH)
@@ -104,14 +122,15 @@ async def running(
     await chain.write(
         treasury_key, "AssetRegistry", "registerOwner", checksum(address_of(treasury_key))
     )
-    rng = random.Random(int.from_bytes(key(seed, "wires"), "big"))
-    wires = Wires(clock, rng, Conditions(min_latency=0.005, max_latency=0.05, loss=0.0))
+    wires = Wires(clock, Draws(SeededRandomness(key(seed, "wires"))), conditions)
     world = World(chain, clock, network, treasury_key)
     for member in members:
-        world.nodes[member.name] = _node(member, keys[member.name], chain, wires, clock, network, seed)
+        world.nodes[member.name] = _node(
+            member, keys[member.name], chain, wires, clock, network, seed
+        )
     async with trio.open_nursery() as nursery:
-        for ctx in world.nodes.values():
-            await nursery.start(_run, ctx, world)
+        for name in world.nodes:
+            await nursery.start(_run, name, world)
         nursery.start_soon(_fund, world, members, keys)
         names = [ctx.operator for ctx in world.nodes.values()]
         await world.until(
@@ -184,26 +203,25 @@ def _node(
     return runtime.build(seams, keys, network, member.roles, payout)
 
 
-async def _run(
-    ctx: Context, world: World, *, task_status: "trio.TaskStatus[None]"
-) -> None:
-    async with ctx.seams.transport.running():
-        for other in world.nodes.values():
-            for addr in other.seams.transport.addrs:
-                if other is not ctx and other.seams.transport.peer_id not in (
-                    ctx.seams.transport.peers()
-                ):
-                    await _dial(ctx, addr)
-        await runtime.run(ctx, task_status=task_status)
+async def _run(name: str, world: World, *, task_status: Any) -> None:
+    ctx = world.nodes[name]
+    with trio.CancelScope() as world.scopes[name]:
+        async with ctx.seams.transport.running():
+            await _dial_all(ctx, world)
+            await runtime.run(ctx, task_status=task_status)
 
 
-async def _dial(ctx: Context, addr: str) -> None:
-    from protocol.errors import PeerError
-
-    try:
-        await ctx.seams.transport.dial(addr)
-    except PeerError as error:  # the other is not up yet and will dial us
-        ctx.fail("dial", error)
+async def _dial_all(ctx: Context, world: World) -> None:
+    """Connect to every member that runs; those that start later dial us."""
+    transport = ctx.seams.transport
+    for other in world.nodes.values():
+        if other is ctx or other.seams.transport.peer_id in transport.peers():
+            continue
+        for addr in other.seams.transport.addrs:
+            try:
+                await transport.dial(addr)
+            except PeerError as error:
+                ctx.fail("dial", error)
 
 
 async def _fund(world: World, members: Sequence[Member], keys: dict[str, Keys]) -> None:

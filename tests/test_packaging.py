@@ -17,7 +17,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES: list[str] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 
 NOT_IMPORTED = {
-    "coincurve": "eth-account signs 45 times as fast beside it",
     "gguf": "transformers reads the packaged weights with it",
     "py-evm": "eth-tester runs the chain in a box on it",
     "pycryptodome": "eth-hash takes keccak-256 from it",

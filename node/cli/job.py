@@ -63,6 +63,8 @@ def show(
         print_json(value)
         return
     print_line(f"{value['name']}: {value['state']}" + _because(value["reason"]))
+    if value["adapter"]:
+        print_line(f"Adapter: {value['adapter']}")
     for name, before in value["loss"]["before"].items():
         after = value["loss"]["after"].get(name)
         now = "not measured yet" if after is None else f"{after / 1e6:.3f}"

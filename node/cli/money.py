@@ -25,6 +25,9 @@ def claim(
     elif explain:
         _print_explained(value)
     else:
+        if value["claimed"] == "0":
+            print_line("Nothing to claim now. Why: openledger claim --explain")
+            return
         print_line(f"Claimed {money(value['claimed'])}, transaction {value['tx']}")
         before, after = money(value["balance_before"]), money(value["balance_after"])
         print_line(f"Balance of the payout address: {before} -> {after}")
@@ -45,7 +48,7 @@ def stake(context: typer.Context, as_json: JsonFlag = False) -> None:
 @app.command(rich_help_panel=MONEY)
 def chat(
     context: typer.Context,
-    adapter: Annotated[str, typer.Argument(help="base:datanet/adapter@version, or a job's name.")],
+    adapter: Annotated[str, typer.Argument(help="Adapter id: openledger job show JOB.")],
     prompt: Annotated[str, typer.Argument()],
     max_tokens: Annotated[int, typer.Option(min=1, max=2_048)] = 48,
     as_json: JsonFlag = False,
@@ -59,24 +62,25 @@ def chat(
     print_line(value["text"])
     print_line(f"\nThe base alone: {value['base_text']}")
     print_line(f"Fee {money(value['fee'])}, receipt {value['receipt']}\n")
-    rows = [(r["score"], short(r["owner"]), r["text"]) for r in value["records"]]
+    rows = [(r["score"], f"#{r['owner']}", r["text"]) for r in value["records"]]
     print_table(["Score", "Owner", "Record"], rows, "No record moved this answer measurably.")
 
 
 def _print_explained(value: dict[str, Any]) -> None:
-    """Lists as tables with one column per field, single facts as lines."""
-    for name, fact in value.items():
-        if isinstance(fact, list):
-            columns = list(fact[0]) if fact else []
-            rows = [[_cell(column, row[column]) for column in columns] for row in fact]
-            print_table([column.replace("_", " ") for column in columns], rows, f"No {name} yet.")
-        else:
-            print_line(f"{name.replace('_', ' ')}: {_cell(name, fact)}")
-
-
-def _cell(name: str, fact: Any) -> str:
-    if name in ("share", "amount", "claimable_open", "total") and str(fact).isdigit():
-        return money(fact)
-    if isinstance(fact, bool):
-        return "yes" if fact else "no"
-    return short(fact) if isinstance(fact, str) and " " not in fact else str(fact)
+    """Work, verdict, share, root: the way of the money, and where it waits."""
+    print_line(value["reason"])
+    print_line(f"Claimable {money(value['claimable'])}, claimed so far {money(value['claimed'])}\n")
+    shares = [
+        (s["epoch"], s["kind"], s["role"], money(s["share"]), s["reason"]) for s in value["shares"]
+    ]
+    nothing = "No share yet: you earn when a record or verified work of yours counts.\n"
+    print_table(["Epoch", "Pot", "Role", "Share", "Why"], shares, nothing)
+    units = [(short(u["unit"]), u["state"], u["reason"]) for u in value["units"]]
+    print_table(["Unit", "State", "Why"], units, "No unit was assigned to this node.\n")
+    verdicts = [(short(v["unit"]), v["step"], v["finding"]) for v in value["verdicts"]]
+    print_table(["Judged unit", "Step", "Finding"], verdicts, "No verdict concerns this node.\n")
+    epochs = [
+        (e["epoch"], short(e["root"]), "claimable" if e["active"] else "in its challenge window")
+        for e in value["epochs"]
+    ]
+    print_table(["Epoch", "Root", "State"], epochs, "No epoch is committed yet.")

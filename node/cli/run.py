@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +12,7 @@ from node.cli.app import SET_UP, app, home_of, passphrase
 from node.cli.keys import make_identity
 from node.cli.output import print_line
 from node.home import Home
-from protocol.errors import OpenLedgerError
+from protocol.errors import OpenLedgerError, OperatorError
 
 if TYPE_CHECKING:
     import trio
@@ -66,6 +66,9 @@ def run(
     given = {"listen_port": listen_port, "api_port": api_port, "log_level": log_level}
     flags = {name: text for name, text in given.items() if text is not None}
     config = load_config(home, os.environ, flags)
+    if not config.payout:
+        remedy = f"Run: openledger --home {home.path} join NETWORK_FILE --payout ADDRESS"
+        raise OperatorError("no-payout", "No payout address is configured.", remedy)
     load_network(config.network)  # a faulty file is said before any key is opened
     identity = load_identity(home, passphrase(home))
     _log_to_stderr(config.log_level)
@@ -89,24 +92,23 @@ def _run(
 async def _until_signal(
     config: "NodeConfig", identity: "Identity", on_ready: Callable[[dict[str, Any]], None]
 ) -> None:
-    import trio
-
-    from node.daemon import run_node
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(_cancel_on_signal, nursery.cancel_scope)
-        await run_node(config, identity, on_ready)
-        nursery.cancel_scope.cancel()
-
-
-async def _cancel_on_signal(scope: "trio.CancelScope") -> None:
     import signal
 
     import trio
 
+    from node.daemon import run_node
+
+    # Listening before the node starts: no signal after "ready" ends it uncleanly.
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            scope.cancel()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_cancel_on, signals, nursery.cancel_scope)
+            await run_node(config, identity, on_ready)
+            nursery.cancel_scope.cancel()
+
+
+async def _cancel_on(signals: AsyncIterator[int], scope: "trio.CancelScope") -> None:
+    async for _ in signals:
+        scope.cancel()
 
 
 def _leaf(group: ExceptionGroup[OpenLedgerError]) -> OpenLedgerError:

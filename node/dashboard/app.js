@@ -6,7 +6,7 @@ import { Answers } from "/page_answers.js";
 import { Failures, Log } from "/page_log.js";
 import { Attribution, Epochs } from "/page_money.js";
 import { Datanets, Peers } from "/page_network.js";
-import { Overview } from "/page_overview.js";
+import { hasPayout, Overview } from "/page_overview.js";
 import { Rounds, Verdicts } from "/page_training.js";
 import { Badge, html } from "/parts.js";
 import { complete, follow, state } from "/store.js";
@@ -58,7 +58,7 @@ const Banners = ({ data, link }) => html`
   ${data.fault && html`<${Banner} kind="bad" text="${data.fault.code}: ${data.fault.text}" />`}
   ${data.status && !data.status.backed_up && html`<${Banner} kind="warn"
     text="Not backed up: if this machine is lost, so are its keys." command="openledger backup FILE" />`}
-  ${data.status && !data.status.payout && html`<${Banner} kind="warn"
+  ${data.status && !hasPayout(data.status) && html`<${Banner} kind="warn"
     text="No payout address: what this node earns waits on chain." command="openledger join NETWORK --payout ADDRESS" />`}`;
 
 const Banner = ({ kind, text, command }) => html`

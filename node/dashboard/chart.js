@@ -51,7 +51,7 @@ export class LossChart extends Component {
     if (key === this.drawn) return;
     this.drawn = key;
     this.plot?.destroy();
-    this.plot = new uPlot(options(box, steps, series), [x, ...series.map((s) => s.values)], box);
+    this.plot = new uPlot(options(box, this.props.job, steps, series), [x, ...series.map((s) => s.values)], box);
   }
 
   render() {
@@ -60,7 +60,7 @@ export class LossChart extends Component {
   }
 }
 
-function options(box, steps, series) {
+function options(box, job, steps, series) {
   const style = getComputedStyle(box);
   const axis = { stroke: style.color, grid: { stroke: style.borderColor, width: 1 }, ticks: { show: false } };
   return {
@@ -73,7 +73,7 @@ function options(box, steps, series) {
       { ...axis, size: 50, values: (_, at) => at.map((v) => v.toFixed(2)) },
     ],
     series: [
-      { label: "step", value: (_, v) => (v == null ? "–" : stepName(v, steps)) },
+      { label: "step", value: (_, v) => (v == null ? "–" : stepName(v, job, steps)) },
       ...series.map((s) => ({
         label: short(s.worker),
         stroke: `hsl(${hue(s.worker)} 60% 55%)`,
@@ -85,4 +85,5 @@ function options(box, steps, series) {
   };
 }
 
-const stepName = (x, steps) => `round ${Math.floor((x - 1) / steps)}, ${((x - 1) % steps) + 1}`;
+const stepName = (x, job, steps) =>
+  `${((x - 1) % steps) + 1} of round ${job.rounds[Math.floor((x - 1) / steps)].round}`;

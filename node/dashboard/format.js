@@ -43,6 +43,7 @@ export function bytes(size) {
 }
 
 export function short(text) {
+  if (text.startsWith("12D3KooW")) return `…${text.slice(-8)}`; // all Ed25519 peer ids start so
   const bare = text.replace(/^0x/, "");
   const prefix = text.startsWith("0x") ? "0x" : "";
   return bare.length <= 13 ? text : `${prefix}${bare.slice(0, 6)}…${bare.slice(-4)}`;

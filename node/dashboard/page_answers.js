@@ -1,7 +1,7 @@
 // Paid answers with their lineage: who moved them, what is verbatim, how the fee was split.
 
-import { open, percent, short, sum } from "/format.js";
-import { Badge, Bar, Empty, Id, Money, Owner, Panel, html } from "/parts.js";
+import { open, percent, sum } from "/format.js";
+import { Badge, Bar, Empty, Fact, Id, Money, Owner, Panel, html } from "/parts.js";
 
 export function Answers({ data: { answers, jobs } }) {
   if (answers.length === 0) {
@@ -14,7 +14,7 @@ export function Answers({ data: { answers, jobs } }) {
 
 const Answer = ({ answer }) => html`
   <${Panel} title=${answer.prompt} note=${html`<${Money} value=${answer.fee} /> <${Id} value=${answer.receipt} />`}>
-    <p class="muted">${answer.adapter}</p>
+    <p class="muted">Adapter <${Fact} value=${answer.adapter} />${answer.lineage.map((parent) => html` from <${Fact} value=${parent} />`)}</p>
     <div class="split">
       <blockquote class="adapter"><h3>With the adapter</h3><p>${highlight(answer.text, answer.spans)}</p></blockquote>
       <blockquote><h3>The base alone</h3><p>${answer.base_text}</p></blockquote>
@@ -36,7 +36,7 @@ export function highlight(text, spans) {
   let end = 0;
   for (const span of found) {
     if (span.at < end) continue;
-    parts.push(text.slice(end, span.at), html`<mark title="verbatim from ${short(span.owner)}">${span.text}</mark>`);
+    parts.push(text.slice(end, span.at), html`<mark title="verbatim from owner #${span.owner}">${span.text}</mark>`);
     end = span.at + span.text.length;
   }
   return [...parts, text.slice(end)];
@@ -46,7 +46,7 @@ function Records({ records }) {
   const most = Math.max(...records.map((record) => Math.abs(record.score)), 1);
   return html`<div class="shares">${records.map((record) => html`
     <div class="share">
-      <div class="who"><${Owner} address=${record.owner} /> <${Badge}>${record.datanet}<//></div>
+      <div class="who"><${Owner} index=${record.owner} /> <${Badge}>${record.datanet}<//></div>
       <${Bar} percent=${(Math.abs(record.score) / most) * 100} kind="gold" />
       <div class="num">${record.score.toLocaleString("en")}</div>
       <div class="why">“${record.text}”</div>
@@ -55,6 +55,7 @@ function Records({ records }) {
 
 function Split({ split }) {
   const total = sum(Object.values(split));
+  if (total === 0n) return html`<p class="muted">Not split yet: the host has not claimed its voucher.</p>`;
   return html`
     <div class="stackbar">${Object.entries(split).map(([who, amount]) => html`
       <i class="part-${who}" style=${{ width: `${percent(amount, total)}%` }} title="${who}: ${open(amount)} OPEN"></i>`)}</div>

@@ -2,23 +2,28 @@
 
 import { count, many, open, percent, short, sum } from "/format.js";
 import { Component } from "/vendor/preact.mjs";
-import { Badge, Bar, Empty, Generic, Id, Money, Owner, Panel, Table, html } from "/parts.js";
+import { Badge, Bar, Empty, Fact, Id, Money, Owner, Panel, State, Table, html } from "/parts.js";
 
 export function Attribution({ data: { attribution, jobs } }) {
   if (attribution.length === 0) {
     return html`<${Empty} what="No attribution yet" why=${notYet(jobs)} />`;
   }
-  const ids = [...new Set(attribution.map((row) => row.job))];
-  return ids.map((id) => {
-    const rows = attribution.filter((row) => row.job === id);
+  const pots = [...new Set(attribution.map(potOf))];
+  return pots.map((pot) => {
+    const rows = attribution.filter((row) => potOf(row) === pot);
     const total = sum(rows.map((row) => row.share));
-    const job = jobs.find((one) => one.id === id);
     return html`
-      <${Panel} title=${job?.name ?? short(id)} note=${html`shares of <${Money} value=${total} />`}>
+      <${Panel} title=${potTitle(rows[0], jobs)} note=${html`shares of <${Money} value=${total} />`}>
         <div class="shares">${[...rows].sort(byShare).map((row) => html`<${Share} row=${row} total=${total} />`)}</div>
       <//>`;
   });
 }
+
+// One pot may be divided over several epochs.
+const potOf = (row) => `${row.epoch}/${row.pot}`;
+
+const potTitle = (row, jobs) => row.kind === "answer" ? `Answer ${short(row.job)}`
+  : `${jobs.find((job) => job.id === row.job)?.name ?? short(row.job)}, epoch ${row.epoch}`;
 
 const byShare = (a, b) => (BigInt(b.share) > BigInt(a.share) ? 1 : BigInt(b.share) < BigInt(a.share) ? -1 : 0);
 
@@ -50,7 +55,7 @@ export const Epochs = ({ data }) => html`
       ["Root", (e) => html`<${Id} value=${e.root} />`],
       ["Signers", (e) => html`<span class="stack">${e.signers.map((one) => html`<${Owner} address=${one} />`)}</span>`],
       ["Transaction", (e) => html`<${Id} value=${e.tx} />`],
-      ["Gas", (e) => count(e.gas), "num"],
+      ["Gas", (e) => (e.gas == null ? "–" : count(e.gas)), "num"],
       ["Block", (e) => count(e.block), "num"],
     ]} />`}
   <//>
@@ -82,12 +87,23 @@ class Explain extends Component {
   render(_, { ok, value }) {
     if (value === undefined) return html`<p class="muted">Asking the node…</p>`;
     if (!ok) return html`<p class="reason">${value.text}</p>`;
-    const lists = Object.entries(value).filter(([, rows]) => Array.isArray(rows) && rows.length > 0);
-    const facts = Object.entries(value).filter(([, one]) => typeof one === "string");
     return html`
-      ${facts.map(([name, text]) => html`<p><span class="muted">${name.replaceAll("_", " ")}</span> ${text}</p>`)}
-      ${lists.length ? lists.map(([name, rows]) => html`<h3>${name}</h3><${Generic} rows=${rows} />`)
-        : html`<${Empty} what="No pot concerns you yet"
-            why="You earn when a record of yours moves a model or an answer, or when work of yours is verified." />`}`;
+      <p><b>${value.reason}</b></p>
+      <h3>Your shares</h3>
+      ${value.shares.length === 0 ? html`<${Empty} what="No share yet"
+          why="You earn when a record of yours moves a model or an answer, or when work of yours is verified." />` : html`
+      <${Table} rows=${value.shares} columns=${[
+        ["Epoch", (s) => s.epoch, "num"],
+        ["Pot", (s) => html`${s.kind} <${Id} value=${s.job} />`],
+        ["Role", (s) => s.role],
+        ["Share", (s) => html`<${Money} value=${s.share} />`, "num"],
+        ["Why", (s) => s.reason],
+      ]} />`}
+      ${value.units.length > 0 && html`<h3>Your units</h3>
+      <${Table} rows=${value.units} columns=${[
+        ["Unit", (u) => html`<${Id} value=${u.unit} />`],
+        ["State", (u) => html`<${State} value=${u.state} />`],
+        ["Why", (u) => html`<${Fact} value=${u.reason} />`],
+      ]} />`}`;
   }
 }

@@ -33,17 +33,20 @@ function claimNote({ status, epochs }) {
 const stakeNote = (status) => status.stake !== "0" ? "locked on the operator key"
   : status.roles.every((role) => role === "contributor") ? "a contributor needs none" : "no stake: no work is drawn";
 
+// The zero address stands for "none" on chain.
+export const hasPayout = (status) => !/^(0x)?0*$/.test(status.payout);
+
 export const NoJobs = () => html`<${Empty} what="No jobs" command="openledger job submit RECIPE.toml"
   why="Nobody has posted a job on this network yet. A job names a base model, Datanets and a pot." />`;
 
 function JobLine(job) {
-  const done = job.rounds.filter((round) => round.state === "closed").length;
+  const done = job.rounds.filter((round) => round.state === "merged").length;
   const moves = Object.keys(job.loss.after).map((name) =>
     html`<li><span>${name}</span><span class="num">${nats(job.loss.before[name])} → <b>${nats(job.loss.after[name])}</b></span></li>`);
   return html`
     <a class="jobline" href="#rounds">
       <div><b>${job.name}</b> <${State} value=${job.state} /></div>
-      <div class="muted">${job.base}, ${done} of ${job.rounds.length} rounds closed, pot <${Money} value=${job.escrow} /></div>
+      <div class="muted">${job.base}, ${done} of ${job.rounds.length} rounds merged, pot <${Money} value=${job.escrow} /></div>
       <ul class="pairs">${moves}</ul>
       ${job.reason && html`<p class="reason">${job.reason}</p>`}
     </a>`;
@@ -54,7 +57,7 @@ const Facts = ({ status }) => html`
     <dt>Peer id</dt><dd><${Id} value=${status.peer_id} /></dd>
     <dt>Operator</dt><dd><${Id} value=${status.operator} />
       ${status.owner_index == null ? html` <span class="muted">not registered yet</span>` : ` #${status.owner_index}`}</dd>
-    <dt>Payout</dt><dd>${status.payout ? html`<${Id} value=${status.payout} />` : html`<span class="warn">none chosen</span>`}</dd>
+    <dt>Payout</dt><dd>${hasPayout(status) ? html`<${Id} value=${status.payout} />` : html`<span class="warn">none chosen</span>`}</dd>
     <dt>Network</dt><dd>${status.network} <${Id} value=${status.network_id} /></dd>
     <dt>Chain</dt><dd>${status.chain_id}, block ${count(status.head.number)}, ${ago(status.head.time)}</dd>
     <dt>Version</dt><dd>${status.agent}</dd>

@@ -2,7 +2,7 @@
 
 import { bytes, count, many, nats, ratio, short } from "/format.js";
 import { LossChart, lossSeries } from "/chart.js";
-import { Badge, Empty, Id, Money, Owner, Panel, State, Table, html } from "/parts.js";
+import { Badge, Empty, Fact, Id, Money, Owner, Panel, State, Table, html } from "/parts.js";
 import { NoJobs } from "/page_overview.js";
 
 export const Rounds = ({ data: { jobs } }) =>
@@ -10,7 +10,8 @@ export const Rounds = ({ data: { jobs } }) =>
 
 const Job = ({ job }) => html`
   <${Panel} title=${job.name} note=${html`<${State} value=${job.state} /> <${Id} value=${job.id} />`}>
-    <p class="muted">${job.base}; pot <${Money} value=${job.escrow} />, <${Money} value=${job.unit_pay} /> a verified unit</p>
+    <p class="muted">${job.base}; pot <${Money} value=${job.escrow} />, <${Money} value=${job.unit_pay} /> a verified unit
+      ${job.adapter && html`, adapter <${Id} value=${job.adapter} />`}</p>
     ${job.reason && html`<p class="reason">${job.reason}</p>`}
     <div class="split">
       <div><h3>Training loss <small>nats a token, by step</small></h3>
@@ -28,13 +29,14 @@ const waiting = (job) => job.rounds.length === 0
 function HeldOut({ job }) {
   const names = Object.keys(job.loss.before);
   if (names.length === 0) {
-    return html`<${Empty} what="Not measured yet" why="Aggregators measure it on reserved records when a round closes." />`;
+    return html`<${Empty} what="Not measured yet" why="It is measured on the reserved records, which open after the last round." />`;
   }
   return html`
     <${Table} rows=${names} columns=${[
       ["Datanet", (name) => name],
       ["Before", (name) => nats(job.loss.before[name]), "num"],
-      ["Now", (name) => (name in job.loss.after ? nats(job.loss.after[name]) : "–"), "num"],
+      ...job.rounds.map((round) => [`Round ${round.round}`,
+        (name) => (name in round.loss ? nats(round.loss[name]) : "–"), "num"]),
       ["Change", (name) => html`<${Change} before=${job.loss.before[name]} after=${job.loss.after[name]} />`, "num"],
     ]} />`;
 }
@@ -56,7 +58,7 @@ const Round = ({ round }) => html`
       ["Steps", (unit) => unit.losses_micro.length, "num"],
       ["Last loss", (unit) => (unit.losses_micro.length ? nats(unit.losses_micro.at(-1)) : "–"), "num"],
       ["Tokens", (unit) => count(unit.tokens), "num"],
-      ["Why", (unit) => unit.reason ?? html`<span class="muted">–</span>`],
+      ["Why", (unit) => html`<${Fact} value=${unit.reason} />`],
     ]} />
   </details>`;
 
@@ -65,7 +67,7 @@ export function Verdicts({ data: { verdicts, slashes, jobs } }) {
     <${Panel} title="Verdicts" note="distance of the re-computed gradient, against the tolerance">
       ${verdicts.length === 0 ? html`<${Empty} what="No verdict yet" why=${noVerdict(jobs)} />` : html`
       <${Table} rows=${[...verdicts].reverse()} mark=${(v) => (v.finding === "ok" ? "" : "caught")} columns=${[
-        ["Finding", (v) => html`<${Badge} kind=${v.finding === "ok" ? "good" : "bad"}>${FINDINGS[v.finding] ?? v.finding}<//>`],
+        ["Finding", (v) => html`${v.kind === "ruling" && "ruling "}<${Badge} kind=${v.finding === "ok" ? "good" : "bad"}>${FINDINGS[v.finding] ?? v.finding}<//>`],
         ["Unit", (v) => html`<${Id} value=${v.unit} />`],
         ["Step", (v) => v.step, "num"],
         ["Worker", (v) => html`<${Owner} address=${v.worker} />`],
@@ -82,7 +84,7 @@ export function Verdicts({ data: { verdicts, slashes, jobs } }) {
         ["Unit", (s) => html`<${Id} value=${s.unit} />`],
         ["Lost", (s) => html`<${Money} value=${s.amount} />`, "num"],
         ["Reporter", (s) => html`<${Owner} address=${s.reporter} />`],
-        ["Evidence", (s) => s.evidence],
+        ["Evidence", (s) => html`<${Fact} value=${s.evidence} />`],
         ["Transaction", (s) => html`<${Id} value=${s.tx} />`],
       ]} />`}
     <//>`;
@@ -95,6 +97,7 @@ const FINDINGS = {
   C: "C: adapter differs",
   D: "D: start or bound broken",
   "no-reveal": "step not revealed",
+  "no-data": "data not to be had",
 };
 
 function noVerdict(jobs) {

@@ -35,8 +35,8 @@ export const Table = ({ columns, rows, mark }) => html`
 
 export const Badge = ({ kind, children }) => html`<span class="badge ${kind ?? ""}">${children}</span>`;
 
-const GOOD = ["verified", "closed", "paid", "done", "ok", "active", "settled", "attributed"];
-const BAD = ["slashed", "failed", "void", "expired"];
+const GOOD = ["accepted", "merged", "settled"];
+const BAD = ["failed", "void", "expired", "handed-back"];
 
 export const State = ({ value }) => html`
   <${Badge} kind=${GOOD.includes(value) ? "good" : BAD.includes(value) ? "bad" : "live"}>${value}<//>`;
@@ -46,12 +46,17 @@ export const Id = ({ value }) => value
       onClick=${() => navigator.clipboard.writeText(value)}>${short(value)}</button>`
   : html`<span class="muted">none</span>`;
 
+// By address, by index on chain, or both.
 export const Owner = ({ address, index }) => html`
   <span class="owner">
-    <i style=${{ background: `hsl(${hue(address)} 55% 55%)` }}></i>
-    <${Id} value=${address} />
+    <i style=${{ background: `hsl(${hue(`${address ?? index}`)} 55% 55%)` }}></i>
+    ${address && html`<${Id} value=${address} />`}
     ${index != null && html`<span class="muted">#${index}</span>`}
   </span>`;
+
+// A hash as a button that copies it, any other text as it is.
+export const Fact = ({ value }) =>
+  /^(0x)?[0-9a-f]{40,}$/i.test(value) ? html`<${Id} value=${value} />` : value || html`<span class="muted">–</span>`;
 
 export const Money = ({ value }) => html`
   <span class="money" title=${exactly(value)}>${open(value)} <small>OPEN</small></span>`;
@@ -64,20 +69,3 @@ export const Bar = ({ percent, kind, color }) => html`
   <span class="bar"><i class=${kind ?? ""}
     style=${{ width: `${Math.min(100, Math.max(percent > 0 ? 0.7 : 0, percent))}%`, background: color }}>
   </i></span>`;
-
-// A list of records whose fields the page does not know: one column per field.
-export const Generic = ({ rows }) => html`
-  <${Table} rows=${rows} columns=${Object.keys(rows[0]).map((key) => [
-    key.replaceAll("_", " "),
-    (row) => generic(key, row[key]),
-  ])} />`;
-
-const MONEY = ["share", "amount", "pot_amount", "claimable_open", "total", "fee", "escrow"];
-
-function generic(key, value) {
-  if (value === null || value === "") return html`<span class="muted">–</span>`;
-  if (typeof value === "boolean") return value ? "yes" : "not yet";
-  if (MONEY.includes(key) && /^\d+$/.test(value)) return html`<${Money} value=${value} />`;
-  if (typeof value === "string" && /^(0x)?[0-9a-f]{40,}$/i.test(value)) return html`<${Id} value=${value} />`;
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
-}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-import trio.testing
+from trio.testing import MockClock
 
 from bootstrap.handshake import HELLO_PROTOCOL, Handshake, Hello, Refused, judge
 from p2p.memory import MemoryTransport, Network
@@ -67,7 +67,7 @@ Meeting = Callable[[Hello, Hello], tuple[Side, Side]]
 
 
 @pytest.fixture
-def meeting(autojump_clock: trio.testing.MockClock) -> Meeting:
+def meeting() -> Meeting:
     def make(left: Hello, right: Hello) -> tuple[Side, Side]:
         clock = TrioClock(1e9)
         network = Network(clock, random.Random(1))
@@ -76,7 +76,7 @@ def meeting(autojump_clock: trio.testing.MockClock) -> Meeting:
     return make
 
 
-async def test_both_sides_meet(meeting: Meeting) -> None:
+async def test_both_sides_meet(meeting: Meeting, autojump_clock: MockClock) -> None:
     left, right = meeting(HELLO, replace(HELLO, agent="openledger/0.2"))
     async with left.transport.running(), right.transport.running():
         await left.transport.dial(right.transport.addrs[0])
@@ -85,7 +85,7 @@ async def test_both_sides_meet(meeting: Meeting) -> None:
     assert left.met == [("right", "openledger/0.2")] and right.met == [("left", "openledger/0.1")]
 
 
-async def test_neither_side_meets_a_stranger(meeting: Meeting) -> None:
+async def test_neither_side_meets_a_stranger(meeting: Meeting, autojump_clock: MockClock) -> None:
     left, right = meeting(HELLO, replace(HELLO, network=bytes(32)))
     async with left.transport.running(), right.transport.running():
         await left.transport.dial(right.transport.addrs[0])
@@ -94,7 +94,7 @@ async def test_neither_side_meets_a_stranger(meeting: Meeting) -> None:
     assert left.met == [] == right.met
 
 
-async def test_junk_is_refused(meeting: Meeting) -> None:
+async def test_junk_is_refused(meeting: Meeting, autojump_clock: MockClock) -> None:
     left, right = meeting(HELLO, HELLO)
     async with left.transport.running(), right.transport.running():
         await left.transport.dial(right.transport.addrs[0])

@@ -1,6 +1,7 @@
 """Adapter bytes are canonical, strict, readable by safetensors, and tied to their base."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,10 +123,10 @@ def test_equals_peft(base: Base, tiny_folder: object, adapter: Adapter) -> None:
         ours = base.model(input_ids=ids, labels=ids)
     ours.loss.backward()
     plain = type(base.model).from_pretrained(tiny_folder)
-    config = LoraConfig(r=adapter.spec.rank, lora_alpha=adapter.spec.alpha, lora_dropout=0.0)
-    config.target_modules = set(adapter.spec.targets)
+    spec = adapter.spec
+    config = LoraConfig(r=spec.rank, target_modules=list(spec.targets), lora_alpha=spec.alpha)
     model = get_peft_model(plain, config)
-    matrices = {
+    matrices: dict[str, Any] = {
         name.replace(".default", ""): parameter
         for name, parameter in model.named_parameters()
         if "lora_" in name

@@ -1,5 +1,7 @@
 """Gradients: the loss they belong to, micro-batches, padding, canonical mode, per-example rows."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from lora.adapter import Adapter
 from lora.attach import attached, leaf
-from lora.base import Base
+from lora.base import Base, load_base
 from lora.canonical import Widen, canonical, canonical_gradient
 from lora.example_grads import example_gradients
 from lora.gradient import gradient, record_losses
@@ -47,6 +49,15 @@ def test_gradient_is_the_slope_of_the_mean_loss(
     slope = (loss(1) - loss(-1)) / 2e-4
     g = canonical_gradient(wide, adapter, examples, HUGE).g
     assert float(g.astype(np.float64) @ direction) == pytest.approx(slope, rel=1e-3)
+
+
+def test_bf16_is_the_same_gradient_within_its_tolerance(
+    base: Base, tiny_folder: Path, adapter: Adapter, examples: list[Example]
+) -> None:
+    half = load_base(str(tiny_folder), cache=tiny_folder, dtype="bf16")
+    ours = gradient(base, adapter, examples, HUGE).g
+    theirs = gradient(half, adapter, examples, HUGE).g
+    assert 1e-4 < norm(ours - theirs) / norm(ours) < 0.1
 
 
 def test_micro_batches_and_order_stay_within_tolerance(

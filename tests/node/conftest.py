@@ -6,8 +6,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import keyring
 import pytest
 import trio
+from keyring.backends import fail
 
 from node.api import serve
 from protocol.errors import ChainError, OperatorError
@@ -116,35 +118,36 @@ def _jobs() -> list[dict[str, Any]]:
         {
             "id": "c3" * 32,
             "name": "scripture and sites",
-            "state": "training",
+            "state": "round 2 of 2",
             "base": "SmolLM2-135M-Instruct",
             "escrow": str(120 * OPEN),
             "unit_pay": str(2 * OPEN),
             "block": 55,
             "reason": None,
+            "adapter": "d4" * 32,
             "loss": {
                 "before": {KJV: 3_912_000, FAQ: 3_204_000},
                 "after": {KJV: 3_405_000, FAQ: 2_871_000},
             },
             "rounds": [
                 {
-                    "round": 0,
-                    "state": "closed",
+                    "round": 1,
+                    "state": "merged",
                     "adapter": "d4" * 32,
                     "bytes": 3_522_112,
                     "units": [
-                        _unit("3fa9c1d2", "kjv-1", "verified", None, 3_900_000),
-                        _unit("81b2aa07", "copycat", "slashed", lazy, 3_700_000),
-                        _unit("c0ffee11", "kjv-2", "verified", None, 3_300_000),
+                        _unit("3fa9c1d2", "kjv-1", "accepted", None, 3_900_000),
+                        _unit("81b2aa07", "copycat", "failed", lazy, 3_700_000),
+                        _unit("c0ffee11", "kjv-2", "accepted", None, 3_300_000),
                     ],
                     "loss": {KJV: 3_600_000, FAQ: 3_010_000},
                 },
                 {
-                    "round": 1,
-                    "state": "training",
+                    "round": 2,
+                    "state": "open",
                     "adapter": None,
                     "bytes": 0,
-                    "units": [_unit("77aa31f0", "kjv-1", "training", None, 3_500_000)],
+                    "units": [_unit("77aa31f0", "kjv-1", "judging", None, 3_500_000)],
                     "loss": {KJV: 3_405_000, FAQ: 2_871_000},
                 },
             ],
@@ -154,6 +157,7 @@ def _jobs() -> list[dict[str, Any]]:
 
 def _verdict(step: int, finding: str, distance: int) -> dict[str, Any]:
     return {
+        "kind": "verdict",
         "unit": "81b2aa07" * 8 if finding != "ok" else "3fa9c1d2" * 8,
         "job": "c3" * 32,
         "worker": OWNERS["kjv-1"][0],
@@ -170,6 +174,9 @@ def _verdict(step: int, finding: str, distance: int) -> dict[str, Any]:
 def _attribution() -> list[dict[str, Any]]:
     def row(owner: str, influence: int, share: int, yielded: int, reason: str) -> dict[str, Any]:
         return {
+            "epoch": 1,
+            "kind": "job",
+            "pot": "4a" * 32,
             "job": "c3" * 32,
             "owner": OWNERS[owner][0],
             "owner_index": OWNERS[owner][1],
@@ -198,7 +205,6 @@ def _epochs() -> list[dict[str, Any]]:
             "leaves": 6,
             "signers": [OWNERS["kjv-1"][0], OWNERS["kjv-2"][0]],
             "tx": "f6" * 32,
-            "gas": 104_310,
             "block": 120,
             "active": True,
         }
@@ -210,7 +216,8 @@ def _answers() -> list[dict[str, Any]]:
     return [
         {
             "receipt": "0a" * 32,
-            "adapter": f"SmolLM2-135M-Instruct:{KJV}/scripture@1",
+            "adapter": "d4" * 32,
+            "lineage": ["5b" * 32],
             "prompt": prompt,
             "text": f"{verse} of Egypt, as the Lord commanded him.",
             "base_text": "The people of Egypt were led by a king.",
@@ -218,20 +225,20 @@ def _answers() -> list[dict[str, Any]]:
             "records": [
                 {
                     "record": "1b" * 32,
-                    "owner": OWNERS["kjv-1"][0],
+                    "owner": 1,
                     "datanet": KJV,
                     "score": 4_410,
                     "text": f"{verse} of Egypt by the strength of hand.",
                 },
                 {
                     "record": "2c" * 32,
-                    "owner": OWNERS["kjv-2"][0],
+                    "owner": 2,
                     "datanet": KJV,
                     "score": 1_207,
                     "text": "And he brought them forth with silver and gold.",
                 },
             ],
-            "spans": [{"text": verse, "record": "1b" * 32, "owner": OWNERS["kjv-1"][0]}],
+            "spans": [{"text": verse, "record": "1b" * 32, "owner": 1}],
             "split": {
                 "host": str(OPEN // 250),
                 "owner": str(OPEN // 500),
@@ -261,7 +268,7 @@ def full_snapshot() -> dict[str, Any]:
                 "amount": str(8 * OPEN),
                 "reporter": OWNERS["kjv-2"][0],
                 "tx": "9d" * 32,
-                "evidence": "step 3, check B: gradient differs by 0.237",
+                "evidence": "8c" * 32,
             }
         ],
         "attribution": _attribution(),
@@ -295,7 +302,7 @@ def empty_snapshot() -> dict[str, Any]:
     """A node that has just started and met nobody."""
     status = _status() | {
         "owner_index": None,
-        "payout": "",
+        "payout": "0x" + "0" * 40,
         "balance_open": "0",
         "claimed_open": "0",
         "claimable_open": "0",
@@ -351,7 +358,7 @@ class FakeNode:
     async def chat(self, adapter: str, prompt: str, max_tokens: int) -> dict[str, Any]:
         self.actions.append(("chat", adapter, prompt, max_tokens))
         answer = copy.deepcopy(self.state["answers"][0])
-        return {**answer, "lineage": [adapter]}
+        return {**answer, "adapter": adapter}
 
     async def claim(self) -> dict[str, Any]:
         self.actions.append(("claim",))
@@ -363,18 +370,17 @@ class FakeNode:
         }
 
     async def explain_claim(self) -> dict[str, Any]:
+        own = self.state["status"]["operator"]
+        units = [u for j in self.state["jobs"] for r in j["rounds"] for u in r["units"]]
         return {
-            "pots": [
-                {
-                    "pot": 1,
-                    "job": "c3" * 32,
-                    "verdict": "verified",
-                    "share": str(3 * OPEN),
-                    "root": "e5" * 32,
-                    "claimable": False,
-                    "reason": "the challenge window of epoch 1 ends in 40 s",
-                }
-            ]
+            "owner_index": self.state["status"]["owner_index"],
+            "shares": [s for s in self.state["attribution"] if s["owner"] == own],
+            "units": [u for u in units if u["worker"] == own],
+            "verdicts": self.state["verdicts"],
+            "epochs": self.state["epochs"],
+            "claimed": self.state["status"]["claimed_open"],
+            "claimable": self.state["status"]["claimable_open"],
+            "reason": "the last epoch waits for its challenge window to end",
         }
 
 
@@ -382,6 +388,13 @@ class Serving(Protocol):
     """``async with serving(node) as url``."""
 
     def __call__(self, node: FakeNode) -> AbstractAsyncContextManager[str]: ...
+
+
+@pytest.fixture(autouse=True)
+def no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test writes to the keyring of whoever runs it; child processes neither."""
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    monkeypatch.setattr(keyring, "get_keyring", fail.Keyring)
 
 
 @pytest.fixture

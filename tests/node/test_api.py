@@ -77,7 +77,7 @@ async def test_actions_reach_the_node_with_their_values(
         for name, body in bodies.items():
             assert (await http.post(f"/api/v1/{name}", json=body)).status_code == 200
         explained = (await http.get("/api/v1/claim/explain")).json()
-    assert "window" in explained["pots"][0]["reason"]
+    assert "challenge window" in explained["reason"]
     assert fake_node.actions == [
         ("create_datanet", "faq", "open", "MIT", ""),
         ("add_shard", "a1", "/data/rows.jsonl"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from node.config import load_config, settings, write_config
+from node.config import Value, load_config, settings, write_config
 from node.home import Home
 from protocol.errors import OperatorError
 
@@ -72,7 +72,7 @@ def test_a_bad_variable_is_named(home: Home) -> None:
 
 
 def test_what_is_written_is_read_back(home: Home) -> None:
-    values = {
+    values: dict[str, Value] = {
         "network": home.network,
         "payout": PAYOUT,
         "roles": ("worker", "verifier"),

@@ -8,7 +8,6 @@ from pathlib import Path
 import keyring
 import pytest
 from blake3 import blake3
-from keyring.backend import KeyringBackend
 
 from node.home import Home, default_home
 from node.keys import (
@@ -36,11 +35,12 @@ def stream(seed: int) -> Callable[[int], bytes]:
     return token
 
 
-class MemoryKeyring(KeyringBackend):
-    priority = 5  # type: ignore[assignment]
+class MemoryKeyring:
+    """Not a KeyringBackend: those register themselves for the whole process."""
+
+    priority = 5
 
     def __init__(self) -> None:
-        super().__init__()
         self.secrets: dict[tuple[str, str], str] = {}
 
     def set_password(self, service: str, username: str, password: str) -> None:

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datanet.blobs import MemoryBlobs
-from protocol.codec import pack
+from protocol.codec import pack, unpack
 from protocol.compute import (
     AdapterMade,
     AnswerScored,
+    CheckRows,
     Generate,
     Generated,
     Gradient,
@@ -27,6 +28,7 @@ from protocol.compute import (
     RecordList,
     RecordText,
     Rows,
+    RowsChecked,
     RowsDone,
     Score,
     ScoreAnswer,
@@ -37,7 +39,8 @@ from protocol.compute import (
 from protocol.errors import ComputeError
 from protocol.ids import content_id
 from simnet.learner import TOKENS_PER_SECOND, IntegerLearner
-from simnet.learner_fixed import ONE, divide, pack_vector, sigmoid, softplus, unpack_vector
+from simnet.learner_fixed import FAR_PPB, ONE, divide, pack_vector, sigmoid, softplus, unpack_vector
+from simnet.learner_influence import Evidence, Whitening, products
 from simnet.learner_optimizer import State, distances, largest_move, outer_step, step
 from simnet.learner_text import words_of
 from simnet.seams import TrioClock
@@ -142,7 +145,7 @@ async def test_a_base_knows_nothing() -> None:
 
 @pytest.mark.parametrize("seed", [b"1", b"2", b"3"])
 async def test_garbage_moves_honest_queries_less_than_honest_rows(seed: bytes) -> None:
-    """Five seeds, garbage of either text: AUC 0.90 to 0.97, 2 to 5 % where equal is 20 %."""
+    """Five seeds, garbage of either text: AUC 0.96 to 0.99, 2.0 to 3.4 % where equal is 20 %."""
     bench = Bench()
     owners = [texts(source, part, seed) for source in ("kjv", "faq") for part in (0, 1)]
     garbage = texts("garbage:faq", 0, seed, 32)
@@ -152,9 +155,9 @@ async def test_garbage_moves_honest_queries_less_than_honest_rows(seed: bytes) -
     _, means = await bench.scores(adapter, [*honest, *garbage], queries)
     good, bad = means[: len(honest)], means[len(honest) :]
     wins = sum((a > b) + (a == b) / 2 for a in good for b in bad)
-    assert wins / (len(good) * len(bad)) > 0.85
+    assert wins / (len(good) * len(bad)) > 0.93
     paid = sum(max(0.0, mean) for mean in bad) / sum(max(0.0, mean) for mean in means)
-    assert paid < 0.4 * len(bad) / len(means)
+    assert paid < 0.2 * len(bad) / len(means)
 
 
 async def test_an_answer_is_scored_as_a_query_would_be() -> None:
@@ -168,6 +171,40 @@ async def test_an_answer_is_scored_as_a_query_would_be() -> None:
     )
     assert isinstance(answer, AnswerScored)
     assert answer.scores == pytest.approx(means, rel=1e-6, abs=50)
+
+
+async def test_evidence_that_no_gradients_could_give_is_refused() -> None:
+    bench = Bench()
+    records = texts("kjv", 0, b"1", 3)
+    blob, adapter = bench.put(records), await bench.start()
+    scored, _ = await bench.scores(adapter, records, records[:2])
+    evidence = unpack(Evidence, bench.blobs.get(scored.evidence))
+    forged = bench.blobs.put(pack(replace(evidence, gram=((1, 5), (5, 1)))))
+    rows = evidence.rows[:1]
+    queries = bench.put(records[:2])
+    ask = CheckRows(BASE, adapter, blob, (0,), rows, queries, forged, WORDS)
+    with pytest.raises(ComputeError, match="no Gram matrix") as caught:
+        await bench.learner.run(ask)
+    assert caught.value.code == "bad-input"
+    unknown = replace(evidence, rows=(bytes(32), *evidence.rows[1:]))
+    honest = replace(ask, evidence=bench.blobs.put(pack(unknown)))
+    checked = await bench.learner.run(honest)
+    assert isinstance(checked, RowsChecked)
+    assert checked.evidence_ppb == FAR_PPB
+
+
+@given(st.lists(st.integers(-ONE, ONE), min_size=12, max_size=12))
+def test_whitened_products_solve_the_damped_equations(values: list[int]) -> None:
+    """With M = Q'Q / n + damping, a'M^-1 b must agree with n (A^-1 QQ')_j for b a query."""
+    queries = [tuple(values[at : at + 4]) for at in (0, 4, 8)]
+    gram = tuple(products(queries, query) for query in queries)
+    whitening = Whitening.of(gram)
+    for at, line in enumerate(gram):
+        solved = whitening.solve(line)
+        for other in range(3):
+            inner = whitening.inner(solved, gram[other], line[other]) / 10**18
+            assert inner == pytest.approx(3 * solved[other] / 10**60, abs=1e-6)
+            assert at != other or 0 <= inner <= 3 + 1e-6
 
 
 async def test_noise_lies_below_tolerance_and_above_nothing() -> None:

@@ -1,0 +1,273 @@
+"""The daemon: the real six seams around one node, its API, and what people ask of it.
+
+torch is never imported here: a child process per device does what needs it.
+"""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from bootstrap.network import NetworkFile, load_network
+from datanet import credit
+from datanet.blobs import FileBlobs
+from node import actions, data, epoch, keys, runtime, serve, view
+from node.aio import AioChain, AsyncioThread
+from node.api import serve as serve_api
+from node.compute import ChildCompute
+from node.config import NodeConfig
+from node.context import JOURNAL, Context, Keys, Network, Seams
+from node.doors import SystemClock, SystemRandomness
+from node.facade import Json
+from node.home import Home
+from node.keys import Identity
+from node.meet import Meeting
+from node.slots import FileSlots
+from node.store import open_store
+from p2p.libp2p_host import Libp2pTransport
+from p2p.partial import DirPartials
+from p2p.peers import SCHEMA as PEERS
+from p2p.peers import PeerBook
+from protocol.errors import ChainError, OperatorError
+from protocol.ids import address_bytes, checksum
+from protocol.params import OPEN
+from protocol.seams import Blobs, Compute
+from settlement.evm import EvmChain
+
+MIGRATIONS = ((*JOURNAL, *credit.SCHEMA, *PEERS),)
+IDLE_S = 20.0  # a compute child without work gives its memory back
+CHANGES_S = 0.2
+
+Wrap = Callable[[Compute, Blobs], Compute]
+
+
+def network_of(file: NetworkFile) -> Network:
+    """The part of a network file that stages work with."""
+    genesis = file.genesis
+    return Network(
+        name=file.name,
+        id=file.id,
+        params=file.params,
+        chain_id=genesis.chain_id,
+        genesis_block=genesis.genesis_block,
+        seats=genesis.seats,
+        quorum=genesis.quorum,
+        committee=genesis.committee,
+        treasury=genesis.treasury,
+    )
+
+
+async def open_chain(config: NodeConfig, file: NetworkFile, thread: AsyncioThread) -> EvmChain:
+    """A connected chain client. Raises OperatorError: unreachable or wrong chain, with what to do."""
+    url = config.chain_rpc or next(iter(file.rpc), "")
+    if not url:
+        raise OperatorError(
+            "no-chain", "Neither config nor network file names an RPC URL.", "Set [chain] rpc."
+        )
+    contracts = {c.name: checksum(c.address) for c in file.genesis.contracts}
+    chain = EvmChain(url, file.genesis.chain_id, contracts)
+    try:
+        await thread.run(chain.start)
+    except ChainError as error:
+        raise OperatorError(
+            "chain-unreachable",
+            f"The chain at {url} does not answer ({error.text}).",
+            "Start it, or set [chain] rpc in the config to an endpoint that is up.",
+        ) from error
+    return chain
+
+
+def child_command(config: NodeConfig, home: Home) -> list[str]:
+    """How the compute child is started."""
+    return [
+        sys.executable,
+        "-m",
+        "node.compute_child",
+        "--blobs",
+        str(home.blobs),
+        "--cache",
+        str(config.compute_cache),
+        "--threads",
+        str(config.compute_threads),
+    ]
+
+
+class Node:
+    """The facade over one running context."""
+
+    def __init__(self, ctx: Context, home: Home, book: PeerBook) -> None:
+        self._ctx = ctx
+        self._home = home
+        self._book = book
+
+    async def snapshot(self) -> Json:
+        return await view.snapshot(self._ctx, self._book, keys.backed_up(self._home))
+
+    async def changes(self) -> AsyncIterator[None]:
+        while True:
+            await self._ctx.changed(2.0)
+            await self._ctx.seams.clock.sleep(CHANGES_S)
+            yield
+
+    async def create_datanet(
+        self, name: str, data_class: str, licence: str, description: str
+    ) -> Json:
+        datanet = await data.found(self._ctx, name, data_class, licence, description)
+        return {"datanet": datanet.hex(), "name": name}
+
+    async def add_shard(self, datanet: str, path: str) -> Json:
+        commitment, records = await data.commit_shard(self._ctx, datanet, Path(path))
+        return {"commitment": commitment.hex(), "records": records}
+
+    async def submit_job(self, recipe: str) -> Json:
+        job, tx = await actions.submit_job(self._ctx, recipe)
+        return {"job": job.hex(), "pot": job.hex(), "tx": tx}
+
+    async def chat(self, adapter: str, prompt: str, max_tokens: int) -> Json:
+        ctx = self._ctx
+        try:
+            wanted = bytes.fromhex(adapter.removeprefix("0x"))
+        except ValueError as error:
+            raise OperatorError(
+                "bad-adapter", f"{adapter!r} is not an adapter id.", "See `openledger job list`."
+            ) from error
+        found = await serve.attributed_job(ctx, wanted)
+        blob, receipt = await serve.ask(ctx, wanted, prompt, max_tokens)
+        return await view.answer(ctx, found.item, blob, receipt)
+
+    async def claim(self) -> Json:
+        ctx = self._ctx
+        payout = checksum(ctx.payout)
+        before = await ctx.seams.chain.read("OpenToken", "balanceOf", payout)
+        _, amount, _ = await epoch.claimable(ctx)
+        await epoch.claim_pay(ctx)
+        after = await ctx.seams.chain.read("OpenToken", "balanceOf", payout)
+        index = ctx.board.index_of(ctx.operator)
+        mine = [claim for claim in ctx.board.claims if claim.index == index]
+        return {
+            "claimed": str(amount),
+            "tx": "0x" + mine[-1].tx.hex() if mine else None,
+            "balance_before": str(before),
+            "balance_after": str(after),
+        }
+
+    async def explain_claim(self) -> Json:
+        found = await self.snapshot()
+        own = found["status"]["operator"]
+        units = [u for j in found["jobs"] for r in j["rounds"] for u in r["units"]]
+        return {
+            "owner_index": found["status"]["owner_index"],
+            "shares": [s for s in found["attribution"] if s["owner"] == own],
+            "units": [u for u in units if u["worker"] == own],
+            "verdicts": [v for v in found["verdicts"] if own in (v["worker"], v["verifier"])],
+            "epochs": found["epochs"],
+            "claimed": found["status"]["claimed_open"],
+            "claimable": found["status"]["claimable_open"],
+            "reason": _why(found),
+        }
+
+
+def _why(found: Json) -> str:
+    waiting = int(found["status"]["claimable_open"])
+    if waiting:
+        return f"{waiting / OPEN:g} OPEN can be claimed now; the daemon does so by itself"
+    if not found["epochs"]:
+        return "no epoch is committed yet"
+    if not found["epochs"][-1]["active"]:
+        return "the last epoch waits for its challenge window to end"
+    return "everything earned in committed epochs has been claimed"
+
+
+async def run_node(
+    config: NodeConfig,
+    identity: Identity,
+    on_ready: Callable[[dict[str, Any]], None],
+    wrap: Wrap | None = None,
+) -> None:
+    """Run until cancelled. ``wrap`` changes the compute seam (simnet's actors use it)."""
+    home, file = Home(config.home), load_network(config.network)
+    home.check()
+    clock, randomness = SystemClock(), SystemRandomness()
+    with AsyncioThread() as thread:
+        async with AsyncExitStack() as stack:
+            chain = await open_chain(config, file, thread)
+            stack.push_async_callback(_shielded, thread, chain.close)
+            store = await open_store(home.database, thread, MIGRATIONS)
+            stack.push_async_callback(_closed, store.close)
+            blobs = FileBlobs(home.blobs)
+            compute = ChildCompute(
+                child_command(config, home),
+                dict(os.environ),
+                FileSlots(config.compute_slots, config.compute_children, clock),
+                config.compute_memory_mb * 1024 * 1024,
+                IDLE_S,
+                clock,
+            )
+            stack.push_async_callback(_closed, compute.close)
+            listen = f"/ip4/{config.listen_host}/tcp/{config.listen_port}"
+            seams = Seams(
+                clock=clock,
+                randomness=randomness,
+                transport=Libp2pTransport(identity.peer_seed, clock, listen=listen),
+                store=store,
+                blobs=blobs,
+                compute=wrap(compute, blobs) if wrap else compute,
+                chain=AioChain(chain, thread),
+            )
+            await _run(config, identity, file, seams, compute, home, on_ready)
+
+
+async def _shielded(thread: AsyncioThread, act: Callable[[], Any]) -> None:
+    with trio.move_on_after(2, shield=True):
+        await thread.run(act)
+
+
+async def _closed(act: Callable[[], Any]) -> None:
+    with trio.move_on_after(2, shield=True):
+        await act()
+
+
+async def _run(
+    config: NodeConfig,
+    identity: Identity,
+    file: NetworkFile,
+    seams: Seams,
+    compute: ChildCompute,
+    home: Home,
+    on_ready: Callable[[dict[str, Any]], None],
+) -> None:
+    secrets = Keys(identity.peer_seed, identity.operator_key, identity.seal_key)
+    payout = address_bytes(config.payout)
+    partials = DirPartials(home.path / "partials")
+    ctx = runtime.build(seams, secrets, network_of(file), config.roles, payout, partials)
+    book = PeerBook(seams.store)
+    await book.load()
+    meeting = Meeting(ctx, book, file.seeds)
+    meeting.serve()
+    node = Node(ctx, home, book)
+    token = home.api_token(seams.randomness.token)
+    async with seams.transport.running(), trio.open_nursery() as nursery:
+        nursery.start_soon(compute.watch)
+        nursery.start_soon(meeting.run)
+        await nursery.start(runtime.run, ctx)
+        url = await nursery.start(serve_api, node, token, config.api_port)
+        home.announce(url, os.getpid())
+        try:
+            on_ready(
+                {
+                    "peer_id": seams.transport.peer_id,
+                    "addrs": list(seams.transport.addrs),
+                    "api": url,
+                    "token_file": str(home.token),
+                    "roles": list(config.roles),
+                    "network": file.name,
+                    "chain_id": file.genesis.chain_id,
+                }
+            )
+            await trio.sleep_forever()
+        finally:
+            home.withdraw()

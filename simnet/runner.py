@@ -1,0 +1,108 @@
+"""What ``openledger simnet`` runs: the demo with real processes, or a scenario in virtual time."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from platformdirs import user_cache_path
+from rich.console import Console
+
+from node.home import default_home
+from protocol.errors import OpenLedgerError
+from simnet import report as reports
+from simnet.demo import Demo
+from simnet.scenario import load_scenario
+from simnet.show import Progress, print_report
+
+Json = dict[str, Any]
+
+
+def model_cache() -> Path:
+    """Where converted bases are kept between runs."""
+    return user_cache_path("openledger") / "models"
+
+
+def run_demo(
+    seed: int = 1,
+    home: Path | None = None,
+    report: Path | None = None,
+    keep: bool = False,
+    scenario: str = "demo",
+    isolate: bool = False,
+) -> int:
+    """Run a scenario with real processes; 0 only if every stage's evidence was checked."""
+    console = Console()
+    signal.signal(signal.SIGTERM, _interrupt)
+    plan = load_scenario(scenario)
+    folder = _fresh(home)
+    cache = model_cache()
+    cache.mkdir(parents=True, exist_ok=True)
+    with Progress(console) as progress:
+        demo = Demo(plan, seed, folder, cache, progress, isolate)
+        with demo.group:
+            try:
+                found = _once(demo)
+            except OpenLedgerError as error:
+                progress.warn(str(error))
+                return 1
+            except KeyboardInterrupt:
+                progress.warn("stopped; every process that was started has been ended")
+                return 130
+            _finish(console, demo, found, report)
+            if keep:
+                _hold(console, progress, demo)
+    return 0 if all(check["ok"] for check in found["checks"]) else 1
+
+
+def _once(demo: Demo) -> Json:
+    demo.set_up()
+    demo.run()
+    demo.progress.stage("report", "reading the evidence from the chain and from every node")
+    return reports.build(demo)
+
+
+def _finish(console: Console, demo: Demo, found: Json, report: Path | None) -> None:
+    """Add what the run cost, write and print."""
+    found["budget"] = {
+        "cpu_seconds": demo.group.cpu_seconds(),
+        "cpu_seconds_budget": reports.CPU_BUDGET_S,
+        "peak_pss_bytes": demo.group.peak_pss_bytes,
+        "peak_pss_bytes_budget": reports.PSS_BUDGET_BYTES,
+        "wall_seconds": time.monotonic() - demo.started,
+        "wall_seconds_budget": reports.WALL_BUDGET_S,
+    }
+    if report is not None:
+        aside = report.with_suffix(".part")
+        aside.write_text(json.dumps(found, indent=2) + "\n")
+        aside.replace(report)
+    print_report(console, found)
+    if demo.gone:
+        console.print(f"[yellow]ended in mid-run: {demo.gone}; the network went on[/yellow]")
+
+
+def _hold(console: Console, progress: Progress, demo: Demo) -> None:
+    """Leave everything running until Ctrl-C."""
+    member = demo.builder
+    running = member.home.where()
+    token = member.home.token.read_text().strip()
+    url = f"{running.api}/?token={token}" if running else "the builder has ended"
+    console.print(f"[bold]Dashboard:[/bold] {url}\nCtrl-C ends the network.")
+    progress.__exit__()
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        console.print("ending the network")
+
+
+def _fresh(home: Path | None) -> Path:
+    """A folder of this run's own, so that nothing of an earlier one is mixed in."""
+    root = home or default_home(None, os.environ) / "simnet"
+    return root.resolve() / time.strftime("demo-%Y%m%d-%H%M%S")
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,112 @@
+"""A scenario is data: who takes part, whose text, what is trained and asked. TOML in, values out."""
+
+import tomllib
+from dataclasses import dataclass, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from protocol import roles
+from protocol.errors import OperatorError
+
+
+@dataclass(frozen=True, slots=True)
+class ShardPlan:
+    """What an owner publishes. ``copies`` names whose records a copycat re-submits."""
+
+    datanet: str
+    source: str
+    part: int
+    parts: int
+    records: int
+    copies: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """One process."""
+
+    name: str
+    roles: tuple[str, ...]
+    shard: ShardPlan | None = None
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DatanetPlan:
+    name: str
+    data_class: str
+    licence: str
+    description: str
+    founder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """``escrow`` and ``builder_open`` in OPEN."""
+
+    preset: str
+    base: str
+    escrow: str
+    builder_open: int
+    prompt: str
+    answer_tokens: int
+    datanets: tuple[DatanetPlan, ...]
+    nodes: tuple[NodePlan, ...]
+
+    def named(self, name: str) -> NodePlan:
+        return next(node for node in self.nodes if node.name == name)
+
+    def with_role(self, role: str) -> tuple[NodePlan, ...]:
+        return tuple(node for node in self.nodes if role in node.roles)
+
+    @property
+    def garbage(self) -> tuple[NodePlan, ...]:
+        """Owners whose text is garbage by the plan; only the report's checks ask for it."""
+        return tuple(n for n in self.nodes if n.shard and n.shard.source.startswith("garbage:"))
+
+    @property
+    def copycats(self) -> tuple[NodePlan, ...]:
+        return tuple(n for n in self.nodes if n.shard and n.shard.copies)
+
+    @property
+    def cheats(self) -> tuple[NodePlan, ...]:
+        """Workers that misbehave by the plan."""
+        return tuple(n for n in self.nodes if n.actor)
+
+
+def load_scenario(name: str) -> Scenario:
+    """A packaged scenario by name, or one from a ``.toml`` path. Raises OperatorError naming the entry."""
+    path = Path(name) if name.endswith(".toml") else None
+    packaged = files("simnet").joinpath("scenarios", f"{name}.toml")
+    try:
+        text = path.read_text() if path else packaged.read_text()
+        table = tomllib.loads(text)
+        scenario = _scenario(table)
+    except FileNotFoundError as error:
+        raise OperatorError(
+            "unknown-scenario", f"There is no scenario {name!r}.", "Known: demo, or a .toml path."
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise OperatorError(
+            "bad-scenario", f"The scenario {name} is faulty: {error}.", "See simnet/scenarios/."
+        ) from error
+    return scenario
+
+
+def _scenario(table: dict[str, Any]) -> Scenario:
+    nodes = tuple(_node(dict(item)) for item in table.pop("nodes"))
+    datanets = tuple(DatanetPlan(**item) for item in table.pop("datanets"))
+    unknown = set(table) - {field.name for field in fields(Scenario)}
+    if unknown:
+        raise ValueError(f"unknown entry {sorted(unknown)[0]!r}")
+    if len({node.name for node in nodes}) != len(nodes):
+        raise ValueError("two nodes have one name")
+    return Scenario(**table, datanets=datanets, nodes=nodes)
+
+
+def _node(item: dict[str, Any]) -> NodePlan:
+    shard = item.pop("shard", None)
+    names = tuple(item.pop("roles"))
+    roles.mask(names)
+    return NodePlan(roles=names, shard=ShardPlan(**shard) if shard else None, **item)

@@ -1,0 +1,113 @@
+"""What the contract tests share: accounts 1..4 are operators, 1..3 aggregators and committee."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from protocol import typed_data
+from protocol.ids import address_bytes
+from protocol.params import OPEN
+from settlement import claims, vouchers
+from settlement.sumtree import SumTree
+from tests.settlement.pair import ACCOUNTS, CHAIN_ID, KEYS, PARAMS, Outcome, Pair
+
+OPERATORS = 4
+SALT = b"j" * 32
+UNIT = b"u" * 32
+STAKE = 100 * OPEN
+NOBODY = "0x" + "00" * 20
+
+
+class Scene(Pair):
+    """A pair with a job of 40 OPEN, 10 OPEN a unit, 30 seconds a unit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for owner in range(1, OPERATORS + 1):
+            self.done(owner, "AssetRegistry", "registerOwner", ACCOUNTS[owner + 4])
+        for contract in ("WorkerStake", "AttributionPool", "InferenceChannels"):
+            self.done(0, "OpenToken", "approve", self.addresses[contract], 2**256 - 1)
+        for owner in range(1, OPERATORS + 1):
+            self.done(0, "WorkerStake", "deposit", ACCOUNTS[owner], STAKE)
+        self.job = claims.pot_id(ACCOUNTS[0], SALT)
+        self.done(0, "AttributionPool", "fund", SALT, 40 * OPEN, 10 * OPEN, 30, b"s" * 32)
+
+    def done(self, who: int, contract: str, function: str, *args: Any) -> Outcome:
+        """A transaction that must succeed."""
+        outcome = self.write(who, contract, function, *args)
+        assert not outcome.error, outcome.error
+        return outcome
+
+    def refused(self, who: int, contract: str, function: str, *args: Any) -> str:
+        """A transaction that must revert: the error's name."""
+        outcome = self.write(who, contract, function, *args)
+        assert outcome.error
+        return outcome.error
+
+    def domain(self, contract: str) -> typed_data.Domain:
+        return claims.contract_domain(contract, CHAIN_ID, self.addresses[contract])
+
+    def tree(self, *earned: int) -> SumTree:
+        """Cumulative amounts of the operators by index, the missing ones zero."""
+        return claims.tree_of(ACCOUNTS[1 : OPERATORS + 1], dict(enumerate(earned)))
+
+    def epoch(self, tree: SumTree, *draws: typed_data.Draw) -> typed_data.EpochCommit:
+        """The honest next commit."""
+        number, root, _, _ = self.read("AttributionPool", "lastRoot")
+        leaves = len(tree.leaves)
+        facts = (tree.root, tree.total, leaves, b"e" * 32, 1)
+        return typed_data.EpochCommit(number + 1, root, *facts, draws)
+
+    def commit_args(
+        self,
+        epoch: typed_data.EpochCommit,
+        signers: Sequence[int] = (1, 2),
+        domain: typed_data.Domain | None = None,
+    ) -> tuple[Any, ...]:
+        where = domain or self.domain("AttributionPool")
+        signatures = [typed_data.sign(KEYS[who], epoch.digest(where)) for who in signers]
+        return claims.commit_args(epoch, where, signatures)
+
+    def settle(self, *earned: int) -> SumTree:
+        """Commit a draw on the job that pays these cumulative amounts, and wait out the window."""
+        tree = self.tree(*earned)
+        total = self.read("AttributionPool", "lastRoot")[2]
+        epoch = self.epoch(tree, typed_data.Draw(self.job, tree.total - total))
+        self.done(5, "AttributionPool", "commit", *self.commit_args(epoch))
+        self.wait(PARAMS.window)
+        return tree
+
+    def slash_args(
+        self,
+        operator: int,
+        amount: int,
+        reporter: int | None = None,
+        signers: Sequence[int] = (2, 3),
+    ) -> tuple[Any, ...]:
+        told = bytes(20) if reporter is None else address_bytes(ACCOUNTS[reporter])
+        order = typed_data.Slash(address_bytes(ACCOUNTS[operator]), UNIT, amount, b"e" * 32, told)
+        domain = self.domain("CommitteeSlasher")
+        signatures = [typed_data.sign(KEYS[who], order.digest(domain)) for who in signers]
+        return claims.slash_args(order, domain, signatures)
+
+    def balance(self, account: int | str) -> int:
+        holder = ACCOUNTS[account] if isinstance(account, int) else self.addresses[account]
+        amount = self.read("OpenToken", "balanceOf", holder)
+        assert isinstance(amount, int)
+        return amount
+
+    def channel(self, amount: int = 10 * OPEN) -> bytes:
+        """A channel from account 0 to operator 1."""
+        self.done(0, "InferenceChannels", "open", SALT, ACCOUNTS[1], amount)
+        return vouchers.channel_id(ACCOUNTS[0], SALT)
+
+    def voucher(
+        self, channel: bytes, ceiling: int, *usage: vouchers.Usage, key: bytes = KEYS[0]
+    ) -> vouchers.SignedVoucher:
+        return vouchers.sign_voucher(key, self.domain("InferenceChannels"), channel, ceiling, usage)
+
+
+def high_s(signature: bytes) -> bytes:
+    """The same signature's other form, with s in the upper half."""
+    order = 2 * typed_data.HALF_ORDER + 1
+    s = order - int.from_bytes(signature[32:64], "big")
+    return signature[:32] + s.to_bytes(32, "big") + bytes([55 - signature[64]])

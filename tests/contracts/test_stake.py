@@ -1,0 +1,181 @@
+"""WorkerStake, CommitteeSlasher, AssetRegistry, OpenToken: what an operator key can and cannot do."""
+
+from dataclasses import replace
+
+import pytest
+
+from protocol import typed_data
+from protocol.params import OPEN
+from settlement.models.token import Permit
+from tests.contracts.scene import NOBODY, STAKE, UNIT, Scene, high_s
+from tests.settlement.pair import ACCOUNTS, KEYS, PARAMS, START
+
+POOL, STAKES, SLASHER, REGISTRY = (
+    "AttributionPool",
+    "WorkerStake",
+    "CommitteeSlasher",
+    "AssetRegistry",
+)
+
+
+def test_a_slash_burns_all_but_a_tenth_for_the_first_challenger(scene: Scene) -> None:
+    supply = scene.read("OpenToken", "totalSupply")
+    scene.done(8, SLASHER, "execute", *scene.slash_args(4, 20 * OPEN, reporter=7))
+    assert scene.read(STAKES, "stakeOf", ACCOUNTS[4]) == STAKE - 20 * OPEN
+    assert scene.balance(7) == 2 * OPEN
+    assert scene.read("OpenToken", "totalSupply") == supply - 18 * OPEN
+    again = scene.slash_args(4, OPEN, reporter=6)
+    assert scene.refused(8, SLASHER, "execute", *again) == "AlreadySlashed"
+
+
+def test_without_a_challenger_all_is_burnt(scene: Scene) -> None:
+    supply = scene.read("OpenToken", "totalSupply")
+    scene.done(8, SLASHER, "execute", *scene.slash_args(4, 7))
+    assert scene.read("OpenToken", "totalSupply") == supply - 7
+
+
+def test_only_the_committee_s_contract_slashes(scene: Scene) -> None:
+    order, signatures = scene.slash_args(4, OPEN, signers=(2, 4))
+    assert scene.refused(8, SLASHER, "execute", order, signatures) == "NotSeated"
+    order, signatures = scene.slash_args(4, OPEN)
+    more = (*order[:2], 2 * OPEN, *order[3:])
+    assert scene.refused(8, SLASHER, "execute", more, signatures) in (
+        "NotSeated",
+        "SignersUnsorted",
+    )
+    high = (high_s(signatures[0]), signatures[1])
+    assert scene.refused(8, SLASHER, "execute", order, high) == "ECDSAInvalidSignatureS"
+    assert scene.refused(8, STAKES, "slash", *order) == "NotSlasher"
+    assert scene.refused(8, STAKES, "lock", ACCOUNTS[4], UNIT, 1) == "NotPool"
+    assert scene.refused(8, STAKES, "unlock", ACCOUNTS[4], UNIT) == "NotPool"
+
+
+def test_stake_on_its_way_out_is_still_slashable(scene: Scene) -> None:
+    scene.done(4, STAKES, "unbond", ACCOUNTS[4], STAKE)
+    assert scene.refused(8, STAKES, "withdraw", ACCOUNTS[4]) == "StillUnbonding"
+    scene.done(8, SLASHER, "execute", *scene.slash_args(4, 30 * OPEN))
+    scene.wait(PARAMS.unbonding_seconds)
+    scene.done(3, STAKES, "withdraw", ACCOUNTS[4])
+    assert scene.balance(8) == 70 * OPEN
+    assert scene.refused(3, STAKES, "withdraw", ACCOUNTS[4]) == "NothingUnbonding"
+
+
+def test_a_further_unbonding_restarts_the_clock(scene: Scene) -> None:
+    scene.done(4, STAKES, "unbond", ACCOUNTS[4], OPEN)
+    scene.wait(PARAMS.unbonding_seconds - 1)
+    scene.done(8, STAKES, "unbond", ACCOUNTS[4], OPEN)
+    scene.wait(1)
+    assert scene.refused(8, STAKES, "withdraw", ACCOUNTS[4]) == "StillUnbonding"
+
+
+def test_locked_stake_neither_leaves_nor_pays_for_another_unit(scene: Scene) -> None:
+    other = b"v" * 32
+    scene.done(4, POOL, "reserve", scene.job, UNIT)
+    scene.done(4, POOL, "reserve", scene.job, other)
+    free = STAKE - 2 * PARAMS.unit_stake
+    assert scene.refused(4, STAKES, "unbond", ACCOUNTS[4], free + 1) == "InsufficientStake"
+    scene.done(8, SLASHER, "execute", *scene.slash_args(4, 2**255))
+    assert scene.read(STAKES, "stakeOf", ACCOUNTS[4]) == PARAMS.unit_stake
+    assert scene.read(STAKES, "lockOf", other) == (ACCOUNTS[4], PARAMS.unit_stake)
+    assert scene.read(STAKES, "lockOf", UNIT) == (NOBODY, 0)
+
+
+def test_a_slash_below_the_lock_frees_the_rest(scene: Scene) -> None:
+    scene.done(4, POOL, "reserve", scene.job, UNIT)
+    scene.done(8, SLASHER, "execute", *scene.slash_args(4, OPEN))
+    assert scene.read(STAKES, "lockedOf", ACCOUNTS[4]) == 0
+    assert scene.read(STAKES, "stakeOf", ACCOUNTS[4]) == STAKE - OPEN
+
+
+def test_who_has_nothing_is_not_slashed(scene: Scene) -> None:
+    assert scene.refused(8, SLASHER, "execute", *scene.slash_args(8, OPEN)) == "NothingToSlash"
+    assert scene.refused(8, SLASHER, "execute", *scene.slash_args(4, 0)) == "NothingToSlash"
+
+
+def test_a_stolen_operator_key_sends_stake_to_the_payout_address_only(scene: Scene) -> None:
+    """It may start a change of address; the address itself cancels that within the delay."""
+    scene.done(4, STAKES, "unbond", ACCOUNTS[4], STAKE)
+    scene.done(4, REGISTRY, "setPayout", 3, ACCOUNTS[4])
+    assert scene.read(REGISTRY, "payoutOf", 3) == ACCOUNTS[8]
+    scene.done(8, REGISTRY, "setPayout", 3, ACCOUNTS[7])
+    scene.wait(PARAMS.payout_delay + PARAMS.unbonding_seconds)
+    scene.done(4, STAKES, "withdraw", ACCOUNTS[4])
+    assert scene.balance(7) == STAKE
+    assert scene.balance(4) == 0
+
+
+def test_an_operator_s_change_of_payout_acts_after_the_delay(scene: Scene) -> None:
+    scene.done(4, REGISTRY, "setPayout", 3, ACCOUNTS[6])
+    scene.wait(PARAMS.payout_delay - 1)
+    assert scene.read(REGISTRY, "payoutOf", 3) == ACCOUNTS[8]
+    scene.wait(1)
+    assert scene.read(REGISTRY, "ownerAt", 3) == (ACCOUNTS[4], ACCOUNTS[6])
+    assert scene.refused(8, REGISTRY, "setPayout", 3, ACCOUNTS[8]) == "NotOwner"
+    scene.done(6, REGISTRY, "setPayout", 3, ACCOUNTS[5])
+    assert scene.read(REGISTRY, "payoutOfOperator", ACCOUNTS[4]) == ACCOUNTS[5]
+
+
+def test_owners_are_numbered_in_order_once(scene: Scene) -> None:
+    assert scene.read(REGISTRY, "ownerCount") == 4
+    assert scene.refused(1, REGISTRY, "registerOwner", ACCOUNTS[1]) == "AlreadyRegistered"
+    assert scene.refused(8, REGISTRY, "registerOwner", NOBODY) == "ZeroPayout"
+    scene.done(8, REGISTRY, "registerOwner", ACCOUNTS[7])
+    assert scene.read(REGISTRY, "ownerIndex", ACCOUNTS[8]) == 4
+    assert scene.read(REGISTRY, "operatorOf", 4) == ACCOUNTS[8]
+    assert scene.read(REGISTRY, "operatorOf", 5) == "UnknownOwner"
+    assert scene.read(REGISTRY, "ownerIndex", ACCOUNTS[7]) == "NotRegistered"
+
+
+def test_assets_have_one_owner(scene: Scene) -> None:
+    scene.done(1, REGISTRY, "registerDatanet", b"d" * 32, 2)
+    assert scene.read(REGISTRY, "datanetOf", b"d" * 32) == (0, 2)
+    assert scene.refused(2, REGISTRY, "registerDatanet", b"d" * 32, 0) == "AssetExists"
+    assert scene.refused(2, REGISTRY, "registerDatanet", b"e" * 32, 3) == "BadDataClass"
+    scene.done(2, REGISTRY, "registerModel", b"m" * 32, [b"b" * 32], 500)
+    assert scene.read(REGISTRY, "modelOwner", b"m" * 32) == 1
+    assert scene.read(REGISTRY, "royaltyOf", b"m" * 32) == 500
+    assert scene.read(REGISTRY, "modelPayout", b"m" * 32) == ACCOUNTS[6]
+    assert scene.read(REGISTRY, "modelPayout", b"n" * 32) == NOBODY
+    assert scene.read(REGISTRY, "modelOwner", b"n" * 32) == "UnknownAsset"
+    long = [bytes(32)] * 65
+    assert scene.refused(2, REGISTRY, "registerModel", b"n" * 32, long, 0) == "LineageTooLong"
+    assert scene.refused(2, REGISTRY, "registerModel", b"n" * 32, [], 10_001) == "BadRoyalty"
+    assert scene.refused(8, REGISTRY, "registerModel", b"n" * 32, [], 0) == "NotRegistered"
+
+
+def test_stake_is_only_for_registered_operators_and_is_listed_once(scene: Scene) -> None:
+    assert scene.refused(0, STAKES, "deposit", ACCOUNTS[8], OPEN) == "NotRegistered"
+    assert scene.refused(0, STAKES, "deposit", ACCOUNTS[1], 0) == "ZeroAmount"
+    scene.done(0, STAKES, "deposit", ACCOUNTS[1], OPEN)
+    assert scene.read(STAKES, "stakerCount") == 4
+    assert [scene.read(STAKES, "stakerAt", at) for at in range(4)] == ACCOUNTS[1:5]
+    assert scene.read(STAKES, "stakerAt", 4) == "Panic"
+
+
+def test_the_log_keeps_order_and_author(scene: Scene) -> None:
+    entries = [(bytes([at]) * 32, b"s" * 32, b"v" * 32) for at in range(3)]
+    events = scene.done(6, "CommitLog", "commitMany", entries).events
+    assert [args["topic"][0] for _, _, args in events] == [0, 1, 2]
+    assert {args["operator"] for _, _, args in events} == {ACCOUNTS[6]}
+
+
+@pytest.mark.parametrize("fault", ["", "late", "signer", "replay"])
+def test_a_permit_is_spent_once_in_time_by_its_owner(scene: Scene, fault: str) -> None:
+    permit = Permit(ACCOUNTS[0], ACCOUNTS[5], 9, 0, START + 5)
+    domain = replace(scene.domain("OpenToken"), name="OPEN")
+    signature = typed_data.sign(KEYS[1 if fault == "signer" else 0], permit.digest(domain))
+    assert scene.read("OpenToken", "nonces", ACCOUNTS[0]) == 0
+    args = (ACCOUNTS[0], ACCOUNTS[5], 9, START + 5, signature[64], signature[:32], signature[32:64])
+    if fault == "late":
+        scene.wait(6)
+        assert scene.refused(8, "OpenToken", "permit", *args) == "ERC2612ExpiredSignature"
+        return
+    if fault == "signer":
+        assert scene.refused(8, "OpenToken", "permit", *args) == "ERC2612InvalidSigner"
+        return
+    scene.done(8, "OpenToken", "permit", *args)
+    assert scene.read("OpenToken", "allowance", ACCOUNTS[0], ACCOUNTS[5]) == 9
+    if fault == "replay":
+        assert scene.refused(8, "OpenToken", "permit", *args) == "ERC2612InvalidSigner"
+    scene.done(5, "OpenToken", "burnFrom", ACCOUNTS[0], 9)
+    assert scene.refused(5, "OpenToken", "burnFrom", ACCOUNTS[0], 1) == "ERC20InsufficientAllowance"

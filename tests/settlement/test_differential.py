@@ -1,0 +1,282 @@
+"""Random operations on the models and on the bytecode: same results, error names and events."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocol import typed_data
+from protocol.ids import address_bytes
+from protocol.params import OPEN
+from settlement import claims, vouchers
+from tests.settlement.pair import ACCOUNTS, CHAIN_ID, KEYS, TREASURY, Pair
+
+OWNERS = 4  # accounts 1..4 are registered operators, 1..3 sit on both quorums
+SALTS = [bytes([letter]) * 32 for letter in b"abcdef"]
+UNITS = [bytes([letter]) * 32 for letter in b"uvw"]
+ASSETS = [bytes([letter]) * 32 for letter in b"mn"]
+HUGE = 2**256 - 1
+STEPS = """
+    fund topUp reserve anchor handBack expire settle reclaim commit claim batch slash
+    open voucher startClose close deposit unbond withdraw payout model transfer wait wait
+"""
+NAMES = STEPS.split()
+
+
+@dataclass(frozen=True)
+class Op:
+    """One step: what to do, by whom, on which of a few things, how much."""
+
+    name: str
+    who: int
+    which: int
+    other: int
+    amount: int
+
+
+OPS = st.builds(
+    Op,
+    st.sampled_from(NAMES),
+    st.integers(0, 5),
+    st.integers(0, 5),
+    st.integers(0, 5),
+    st.sampled_from([0, 1, 7, OPEN, 3 * OPEN, 20 * OPEN, HUGE]),
+)
+
+
+def payer(op: Op) -> int:
+    """Of the two accounts with coins."""
+    return (0, 5)[op.who == 5]
+
+
+class Story:
+    """Turns steps into calls that are often valid, from what the chain says now."""
+
+    def __init__(self) -> None:
+        self.pair = Pair()
+        self.tree = claims.tree_of(ACCOUNTS[1:2], {})
+        self.earned: dict[int, int] = {}
+        self.pots = [b"?" * 32]
+        self.opened = [(0, b"?" * 32)]
+        for owner in range(1, OWNERS + 1):
+            assert self.pair.write(owner, "AssetRegistry", "registerOwner", ACCOUNTS[owner + 4])
+        for contract in ("WorkerStake", "AttributionPool", "InferenceChannels"):
+            spender = self.pair.addresses[contract]
+            assert self.pair.write(0, "OpenToken", "approve", spender, HUGE)
+            assert self.pair.write(5, "OpenToken", "approve", spender, 50 * OPEN)
+        assert self.pair.write(0, "OpenToken", "transfer", ACCOUNTS[5], 40 * OPEN)
+        for owner in range(1, OWNERS + 1):
+            assert self.pair.write(0, "WorkerStake", "deposit", ACCOUNTS[owner], 20 * OPEN)
+        self.do_fund(Op("a job", 0, 0, 0, 20 * OPEN))
+        self.do_fund(Op("a fee pot", 0, 3, 0, 3 * OPEN))
+        self.do_open(Op("a channel", 0, 0, 1, 20 * OPEN))
+
+    def step(self, op: Op) -> None:
+        """Do one step on both sides; Pair compares them."""
+        act: Callable[[Op], Any] = getattr(self, f"do_{op.name}")
+        act(op)
+
+    def pool(self, op: Op, function: str, *args: Any) -> Any:
+        return self.pair.write(op.who, "AttributionPool", function, *args)
+
+    def channels(self, who: int, function: str, *args: Any) -> Any:
+        return self.pair.write(who, "InferenceChannels", function, *args)
+
+    def pot(self, op: Op) -> bytes:
+        return self.pots[-1 - op.other % len(self.pots)]
+
+    def holder(self, op: Op) -> Op:
+        """The step by the unit's operator, unless it shall be a stranger's."""
+        operator = self.pair.read("AttributionPool", "unitOf", UNITS[op.which % 3])[1]
+        known = operator in ACCOUNTS and op.other > 1
+        return replace(op, who=ACCOUNTS.index(operator)) if known else op
+
+    def do_fund(self, op: Op) -> None:
+        pay = (2 * OPEN, OPEN, OPEN, 0)[op.which % 4]
+        seconds = (30, 30, 30, 30, 30, 0)[op.other]
+        who = payer(op)
+        args = (SALTS[op.which], op.amount, pay, seconds, b"s" * 32)
+        if self.pair.write(who, "AttributionPool", "fund", *args):
+            self.pots.append(claims.pot_id(ACCOUNTS[who], SALTS[op.which]))
+
+    def do_topUp(self, op: Op) -> None:
+        self.pair.write(payer(op), "AttributionPool", "topUp", self.pot(op), op.amount)
+        self.channels(payer(op), "topUp", self.channel(op)[1], op.amount)
+
+    def do_reserve(self, op: Op) -> None:
+        self.pool(op, "reserve", self.pot(op), UNITS[op.which % 3])
+
+    def do_anchor(self, op: Op) -> None:
+        self.pool(self.holder(op), "anchor", UNITS[op.which % 3], b"r" * 32, b"a" * 32)
+
+    def do_handBack(self, op: Op) -> None:
+        self.pool(self.holder(op), "handBack", UNITS[op.which % 3])
+
+    def do_expire(self, op: Op) -> None:
+        self.pool(op, "expire", UNITS[op.which % 3])
+
+    def do_settle(self, op: Op) -> None:
+        self.pool(op, "settleUnit", UNITS[op.which % 3])
+
+    def do_reclaim(self, op: Op) -> None:
+        self.pair.write(payer(op), "AttributionPool", "reclaim", self.pot(op))
+
+    def do_commit(self, op: Op) -> None:
+        """Draw on one or two pots; now and then with a defect."""
+        epoch, root, total, _ = self.pair.read("AttributionPool", "lastRoot")
+        pots = (
+            {self.pot(op), self.pot(replace(op, other=op.who))} if op.which > 3 else {self.pot(op)}
+        )
+        draws = tuple(typed_data.Draw(pot, min(op.amount, 4 * OPEN)) for pot in sorted(pots))
+        added = sum(draw.amount for draw in draws)
+        earned = {**self.earned, op.other % OWNERS: self.earned.get(op.other % OWNERS, 0) + added}
+        tree = claims.tree_of(ACCOUNTS[1 : OWNERS + 1], earned)
+        defect = op.which if op.who == 5 else -1
+        commit = typed_data.EpochCommit(
+            epoch + 1 + (defect == 0),
+            bytes(32) if defect == 1 else root,
+            tree.root,
+            total + added + (defect == 2),
+            0 if defect == 3 else OWNERS,
+            b"e" * 32,
+            1,
+            draws,
+        )
+        signers = [KEYS[1], KEYS[2], KEYS[3]][op.who % 2 :][:2] if defect != 4 else [KEYS[1]] * 2
+        if defect == 5:
+            signers = [KEYS[1], KEYS[4]]
+        domain = self.domain("AttributionPool")
+        signatures = [typed_data.sign(key, commit.digest(domain)) for key in signers]
+        if self.pool(op, "commit", *claims.commit_args(commit, domain, signatures)):
+            self.tree, self.earned = tree, earned
+
+    def do_claim(self, op: Op) -> None:
+        index, owner, cumulative, proof = self.claim_of(op)
+        if op.amount == 1:
+            cumulative += 1
+        if op.amount == 7:
+            proof = proof[:-1]
+        self.pool(op, "claim", index, owner, cumulative, proof)
+
+    def do_batch(self, op: Op) -> None:
+        items = [claims.claim_args(self.tree, at) for at in range(len(self.tree.leaves))]
+        self.pool(op, "claimBatch", [*items[: op.which], (9, b"o" * 32, 5, ()), *items])
+
+    def claim_of(self, op: Op) -> claims.ClaimArgs:
+        return claims.claim_args(self.tree, op.which % len(self.tree.leaves))
+
+    def do_slash(self, op: Op) -> None:
+        reporter = bytes(20) if op.other % 2 else address_bytes(ACCOUNTS[op.other])
+        op = self.holder(op)
+        amount = op.amount if op.other == 5 else min(op.amount, 3 * OPEN)
+        order = typed_data.Slash(
+            address_bytes(ACCOUNTS[op.who]), UNITS[op.which % 3], amount, b"e" * 32, reporter
+        )
+        domain = self.domain("CommitteeSlasher")
+        signatures = [typed_data.sign(key, order.digest(domain)) for key in KEYS[2:4]]
+        args = claims.slash_args(order, domain, signatures)
+        self.pair.write(op.who, "CommitteeSlasher", "execute", *args)
+
+    def channel(self, op: Op) -> tuple[int, bytes]:
+        return self.opened[-1 - op.which % len(self.opened)]
+
+    def do_open(self, op: Op) -> None:
+        who = payer(op)
+        if self.channels(who, "open", SALTS[op.which], ACCOUNTS[op.other], op.amount):
+            self.opened.append((who, vouchers.channel_id(ACCOUNTS[who], SALTS[op.which])))
+
+    def do_voucher(self, op: Op) -> None:
+        """A voucher over one or two assets, now and then badly signed, low or unsorted."""
+        who, channel = self.channel(op)
+        deposit = self.pair.read("InferenceChannels", "channelOf", channel)[2]
+        seen = self.pair.read("InferenceChannels", "usedOf", channel, ASSETS[0], 1)
+        first = vouchers.Usage(ASSETS[0], 1, seen + min(op.amount, deposit // 3))
+        second = vouchers.Usage(ASSETS[op.which % 2], 2, min(op.amount, deposit // 3))
+        usage = [first, second][: 1 + op.who % 2]
+        if op.who == 5:
+            usage.reverse()
+        ceiling = deposit if op.who != 4 else deposit // 2
+        key = KEYS[who if op.who != 3 else 7]
+        voucher = typed_data.Voucher(channel, ceiling, vouchers.usage_hash(usage))
+        signature = typed_data.sign(key, voucher.digest(self.domain("InferenceChannels")))
+        signed = vouchers.SignedVoucher(channel, ceiling, tuple(usage), signature)
+        self.channels(op.who, "claim", *signed.claim_args())
+
+    def do_startClose(self, op: Op) -> None:
+        who, channel = self.channel(op)
+        self.channels(who if op.other else 5, "startClose", channel)
+
+    def do_close(self, op: Op) -> None:
+        self.channels(op.who, "close", self.channel(op)[1])
+
+    def do_deposit(self, op: Op) -> None:
+        args = (ACCOUNTS[op.which], op.amount)
+        self.pair.write(payer(op), "WorkerStake", "deposit", *args)
+
+    def do_unbond(self, op: Op) -> None:
+        who = op.which if op.other > 1 else op.who + 3 * (op.other == 1)
+        self.pair.write(who, "WorkerStake", "unbond", ACCOUNTS[op.which], min(op.amount, OPEN))
+
+    def do_withdraw(self, op: Op) -> None:
+        self.pair.write(op.who, "WorkerStake", "withdraw", ACCOUNTS[op.which])
+
+    def do_payout(self, op: Op) -> None:
+        who = (op.which + 1, op.which + 5, op.who)[op.amount % 3] % len(ACCOUNTS)
+        self.pair.write(who, "AssetRegistry", "setPayout", op.which, ACCOUNTS[op.other])
+
+    def do_model(self, op: Op) -> None:
+        args = (ASSETS[op.which % 2], [b"l" * 32] * op.other, op.amount % 2**16)
+        self.pair.write(op.who, "AssetRegistry", "registerModel", *args)
+        args = (ASSETS[op.which % 2], op.other)
+        self.pair.write(op.who, "AssetRegistry", "registerDatanet", *args)
+
+    def do_transfer(self, op: Op) -> None:
+        to = ACCOUNTS[op.which] if op.other else "0x" + "00" * 20
+        self.pair.write(payer(op), "OpenToken", "transfer", to, op.amount)
+
+    def do_wait(self, op: Op) -> None:
+        self.pair.wait((1, 5, 10, 31, 120, 0)[op.which])
+
+    def domain(self, contract: str) -> typed_data.Domain:
+        return claims.contract_domain(contract, CHAIN_ID, self.pair.addresses[contract])
+
+    def check(self) -> None:
+        """The whole visible state agrees, and no coin is made or lost."""
+        read, addresses = self.pair.read, self.pair.addresses
+        holders = [*ACCOUNTS, *addresses.values()]
+        balances = {holder: read("OpenToken", "balanceOf", holder) for holder in holders}
+        assert sum(balances.values()) == read("OpenToken", "totalSupply")
+        assert balances[TREASURY] >= 0
+        bonded = 0
+        for account in ACCOUNTS[:6]:
+            stake, locked = (read("WorkerStake", f, account) for f in ("stakeOf", "lockedOf"))
+            assert locked <= stake
+            bonded += stake + read("WorkerStake", "unbondingOf", account)[0]
+        assert bonded == balances[addresses["WorkerStake"]]
+        for unit in UNITS:
+            read("AttributionPool", "unitOf", unit)
+            read("WorkerStake", "lockOf", unit)
+        read("AttributionPool", "activeRoot")
+        owed = read("AttributionPool", "lastRoot")[2] - read("AttributionPool", "claimedTotal")
+        escrow = sum(read("AttributionPool", "potOf", pot)[1] for pot in self.all_pots())
+        assert balances[addresses["AttributionPool"]] == escrow + owed
+        channels = [read("InferenceChannels", "channelOf", each) for _, each in self.opened]
+        held = sum(deposit - spent for _, _, deposit, spent, _ in channels)
+        assert balances[addresses["InferenceChannels"]] == held
+
+    def all_pots(self) -> list[bytes]:
+        """Jobs' pots, and the fee pot of every asset in every channel."""
+        channels = [channel for _, channel in self.opened]
+        pairs = [(channel, asset) for channel in channels for asset in ASSETS]
+        return self.pots + [self.pair.read("InferenceChannels", "feePot", *pair) for pair in pairs]
+
+
+@given(st.lists(OPS, min_size=20, max_size=60))
+@settings(max_examples=8)
+def test_models_and_bytecode_agree(ops: list[Op]) -> None:
+    story = Story()
+    for op in ops:
+        story.step(op)
+    story.check()
