@@ -1,8 +1,8 @@
 """Whitened influence in the dual form: only inner products of gradient rows are needed.
 
-For every LoRA matrix with rows G [n, d], F = G^T G / n and the damping lam = trace(F) / min(n, d),
-the mean of the eigenvalues that can differ from zero, the influence of record i on query q is
-q^T (F + lam I)^-1 g_i. By Woodbury that is n (n lam I + K)^-1 k with K = G G^T [n, n], k = G q [n].
+For every LoRA matrix with rows G [n, d], F = G^T G / n and the damping lam = trace(F) / d, the mean
+eigenvalue of F, the influence of record i on query q is q^T (F + lam I)^-1 g_i. By Woodbury that is
+n (n lam I + K)^-1 k with K = G G^T [n, n] and k = G q [n].
 Influence is summed over matrices, whitened rows and queries are clipped to their median norms and
 the result is divided by those: |score| <= SCALE, however much a text is scaled or repeated.
 """
@@ -51,7 +51,7 @@ def whitened(gram: Gram) -> Whitened:
         gram.widths, gram.rows, gram.cross, gram.queries, strict=True
     ):
         kernel, cross = k_rows.astype(np.float64), k_cross.astype(np.float64)
-        ridge = np.trace(kernel) / min(n, width)  # n * lam
+        ridge = np.trace(kernel) / width  # n * lam
         if ridge <= 0:
             continue
         solved = np.linalg.solve(kernel + ridge * np.eye(n), np.hstack([kernel, cross]))

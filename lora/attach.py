@@ -120,15 +120,15 @@ def _hook(site: Site, tap: Tap | None) -> Callable[[Any, Any, torch.Tensor], tor
 
 
 def _targets(base: Base, spec: Spec) -> list[tuple[str, torch.nn.Linear]]:
-    linear = [
+    layers = [
         (name, layer)
         for name, layer in base.model.named_modules()
         if isinstance(layer, torch.nn.Linear)
     ]
-    found = [(name, layer) for name, layer in linear if name.rpartition(".")[2] in spec.targets]
+    found = [(name, layer) for name, layer in layers if name.rpartition(".")[2] in spec.targets]
     missing = set(spec.targets) - {name.rpartition(".")[2] for name, _ in found}
     if missing:
-        names = sorted({name.rpartition(".")[2] for name, _ in linear})
+        names = sorted({name.rpartition(".")[2] for name, _ in layers})
         raise ComputeError(
             "no-targets",
             f"{base.source!r} has no linear layer named {', '.join(sorted(missing))}; "

@@ -64,8 +64,8 @@ def load_base(
 ) -> Base:
     """Load ``source`` and set torch's thread count. Raises ComputeError ``bad-model``.
 
-    Takes 1.3 s for SmolLM2, most of it the digest. Not for two threads at once: transformers patches
-    its own globals while it loads.
+    Takes 1.3 s for SmolLM2, most of it the digest. Not for two threads at once: transformers
+    patches its own globals while it loads.
     """
     torch.set_num_threads(threads)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]

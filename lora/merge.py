@@ -2,7 +2,8 @@
 
 Updates are sorted by worker, summed in fp64 and reduced by elementwise operations alone; norms are
 exactly rounded sums. The averaged delta takes an outer Nesterov step (DiLoCo, Douillard et al.,
-2311.08105): 94 % of the centralised gain on four non-IID texts, against 78 % for plain averaging.
+2311.08105): the design measured 94 % of the centralised gain on four non-IID texts, against 78 %
+for plain averaging; over the two rounds of the demo, both end at the same loss.
 """
 
 import statistics

@@ -30,6 +30,7 @@ from protocol.compute import RESULT_OF, Request, Result, encode_request
 from protocol.errors import ComputeError, DecodeError
 from protocol.seams import Clock
 
+YIELD_SECONDS = 1.5  # idle so long before a waiting node gets the slot: a start costs 5 CPU-seconds
 WATCH_SECONDS = 0.2  # between two looks at the child's memory, and at whether it is idle
 TAIL_BYTES = 4_000
 
@@ -152,7 +153,7 @@ class ChildCompute:
             if self._child is None or self._turn.locked():
                 continue
             idle = self._clock.monotonic() - self._last_used
-            if idle > self._idle_seconds or (idle > WATCH_SECONDS and self._slots.wanted()):
+            if idle > self._idle_seconds or (idle > YIELD_SECONDS and self._slots.wanted()):
                 async with self._turn:
                     await self._end()
 

@@ -70,7 +70,11 @@ class Child:
 
     def handle(self, request: Request) -> Result:
         """Perform one request. Raises OpenLedgerError."""
-        return self._handlers[type(request)](request)
+        act = self._handlers[type(request)]
+        if isinstance(request, asked.Judge | asked.InspectAdapter | asked.Merge):
+            return act(request)
+        with _model_part("lora.memory").memory_errors():
+            return act(request)
 
     # -- what requests name ---
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from settlement.evm import EvmChain
 MIGRATIONS = ((*JOURNAL, *credit.SCHEMA, *PEERS),)
 IDLE_S = 20.0  # a compute child without work gives its memory back
 CHANGES_S = 0.2
+CLOSE_S = 1.0  # for each seam at the end: a stop takes at most three seconds
 
 Wrap = Callable[[Compute, Blobs], Compute]
 
@@ -222,12 +224,12 @@ async def run_node(
 
 
 async def _shielded(thread: AsyncioThread, act: Callable[[], Any]) -> None:
-    with trio.move_on_after(2, shield=True):
+    with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_S):
         await thread.run(act)
 
 
 async def _closed(act: Callable[[], Any]) -> None:
-    with trio.move_on_after(2, shield=True):
+    with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_S):
         await act()
 
 
@@ -253,7 +255,7 @@ async def _run(
     async with seams.transport.running(), trio.open_nursery() as nursery:
         nursery.start_soon(compute.watch)
         nursery.start_soon(meeting.run)
-        await nursery.start(runtime.run, ctx)
+        await nursery.start(partial(runtime.run, ctx))
         url = await nursery.start(serve_api, node, token, config.api_port)
         home.announce(url, os.getpid())
         try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Protocol
 
 import trio
 
@@ -61,9 +62,13 @@ def build(
     return ctx
 
 
-async def run(
-    ctx: Context, *, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED
-) -> None:
+class Started(Protocol):
+    """trio's TaskStatus; libp2p brings old stubs of trio that do not know it."""
+
+    def started(self) -> None: ...
+
+
+async def run(ctx: Context, *, task_status: Started = trio.TASK_STATUS_IGNORED) -> None:
     """Watch and act until cancelled; the transport must be running."""
     await watch.look(ctx)  # a chain that cannot be reached at the start is the operator's to know
     await ctx.seams.transport.subscribe(ctx.network.topic, partial(_hear, ctx))

@@ -253,7 +253,8 @@ async def _unit_body(ctx: Context, entry: UnitEntry) -> UnitBody | None:
     """A unit's body if it can be had now; its loss curve is nothing to wait for."""
     for post in ctx.board.posted(UNIT, entry.unit):
         if post.operator == entry.operator:
-            return await _optional(ctx, UnitBody, post)
+            body: UnitBody | None = await _optional(ctx, UnitBody, post)
+            return body
     return None
 
 

@@ -8,7 +8,7 @@ from protocol.errors import Ignore, OpenLedgerError, Reject
 from protocol.messages import SyncAnswer, SyncRequest
 
 CHAIN_POLL_S = 1.5
-SYNC_S = 3.0
+SYNC_S = 5.0
 SYNC_PROTOCOL = "/openledger/sync/1"
 SYNC_BYTES = 4 * 1024 * 1024
 MAX_RANGE = 2_000  # blocks asked at once

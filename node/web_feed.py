@@ -1,12 +1,13 @@
 """The live snapshot: read once per change, sent to every open page as server-sent events.
 
-One task asks the node; pages wait for it. A page gets every section when it connects and afterwards
+One task asks the node, and only while a page is open: a snapshot costs reads of the chain. A page gets every section when it connects and afterwards
 only those whose bytes changed, so that fifty pages cost the node no more than one.
 """
 
 import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from weakref import WeakSet
 
 import trio
 
@@ -22,14 +23,15 @@ class Feed:
     sections: dict[str, tuple[int, str]] = field(default_factory=dict)
     version: int = 0
     changed: trio.Event = field(default_factory=trio.Event)
+    pages: "WeakSet[Events]" = field(default_factory=WeakSet)
 
     async def follow(self) -> None:
-        """Refresh on every change of the node; runs until cancelled."""
-        await self.refresh()
+        """Refresh on every change of the node that somebody looks at; runs until cancelled."""
         changes = self.facade.changes()
         try:
             async for _ in changes:
-                await self.refresh()
+                if self.pages:
+                    await self.refresh()
         finally:
             if isinstance(changes, AsyncGenerator):
                 await changes.aclose()
@@ -51,13 +53,15 @@ class Feed:
 
     def events(self) -> "Events":
         """One page's stream."""
-        return Events(self)
+        page = Events(self)
+        self.pages.add(page)
+        return page
 
     def _text(self, name: str) -> str | None:
         return self.sections[name][1] if name in self.sections else None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Events:
     """``event: SECTION`` with its JSON, for ever; starts with every section.
 
@@ -71,6 +75,8 @@ class Events:
         return self
 
     async def __anext__(self) -> str:
+        if self.seen == 0:
+            await self.feed.refresh()
         while self.feed.version == self.seen:
             await self.feed.changed.wait()
         since, self.seen = self.seen, self.feed.version

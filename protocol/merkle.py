@@ -1,8 +1,8 @@
 """Merkle trees over any 32-byte hash: step leaves and rows (keccak-256), content (BLAKE3-256).
 
 Leaf and node hashes carry different prefix bytes, so a node never passes for a leaf. A lone node at
-the end of a level moves up unchanged; positions and the leaf count therefore fix the proof's shape.
-The count is part of every verification: store it beside the root.
+the end of a level moves up unchanged, so the leaf count fixes the shape of every proof; the root
+hashes the count in: root = H(0x02, count as 8 bytes, top node).
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +15,7 @@ from protocol.errors import LocalError
 Hash = Callable[[bytes], bytes]
 LEAF = b"\x00"
 NODE = b"\x01"
+ROOT = b"\x02"
 
 __all__ = ["Hash", "MerkleTree", "blake3", "keccak256", "verify"]
 
@@ -30,6 +31,7 @@ class MerkleTree:
     def __init__(self, leaves: Sequence[bytes], hash_: Hash) -> None:
         if not leaves:
             raise LocalError("empty-tree", "a Merkle tree needs at least one leaf")
+        self._hash = hash_
         self._levels = [[hash_(LEAF + leaf) for leaf in leaves]]
         while len(self._levels[-1]) > 1:
             self._levels.append(_parents(self._levels[-1], hash_))
@@ -37,7 +39,7 @@ class MerkleTree:
     @property
     def root(self) -> bytes:
         """The 32-byte root."""
-        return self._levels[-1][0]
+        return _root(self._levels[-1][0], self.count, self._hash)
 
     @property
     def count(self) -> int:
@@ -70,7 +72,11 @@ def verify(
             pair = proof[used] + node if index & 1 else node + proof[used]
             node, used = hash_(NODE + pair), used + 1
         index, width = index >> 1, (width + 1) >> 1
-    return used == len(proof) and node == root
+    return used == len(proof) and _root(node, count, hash_) == root
+
+
+def _root(top: bytes, count: int, hash_: Hash) -> bytes:
+    return hash_(ROOT + count.to_bytes(8, "big") + top)
 
 
 def _parents(level: list[bytes], hash_: Hash) -> list[bytes]:

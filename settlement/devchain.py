@@ -21,17 +21,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from eth.abc import BlockHeaderAPI
+from eth.exceptions import PyEVMError
 from eth.vm.forks.cancun import CancunVM
 from eth.vm.spoof import SpoofTransaction
 from eth_tester.backends.pyevm.main import PyEVMBackend, get_default_genesis_params
 from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
+from rlp.exceptions import RLPException  # type: ignore[import-untyped]
 
 from protocol.typed_data import address_of
 from settlement.devjson import Call, Log, Mined, RpcError
 from settlement.devrpc import server
 
-WEALTH = 10**27  # wei of the funded account: 10^9 ether
+WEALTH = 10**27  # wei of a funded account: 10^9 ether
 GAS_LIMIT = 30_000_000  # of a block, and of a call that names none
 GAS_MARGIN = 4  # an estimate adds a quarter: calls keep a 64th back, and refunds come last
 
@@ -58,8 +60,11 @@ class Outcome:
 class DevChain:
     """An EVM with its history. Every public method may be called from any thread."""
 
-    def __init__(self, chain_id: int, funded: bytes, now: Callable[[], float] = time.time) -> None:
-        state = {funded: {"balance": WEALTH, "nonce": 0, "code": b"", "storage": {}}}
+    def __init__(
+        self, chain_id: int, funded: Sequence[bytes], now: Callable[[], float] = time.time
+    ) -> None:
+        wealth = {"balance": WEALTH, "nonce": 0, "code": b"", "storage": {}}
+        state = dict.fromkeys(funded, wealth)
         genesis = get_default_genesis_params({"timestamp": int(now())})
         backend = PyEVMBackend(genesis, state, ((0, BoxVM),))
         self.chain_id = chain_id
@@ -89,7 +94,7 @@ class DevChain:
                     raise RpcError(-32000, f"invalid chain id, this is {self.chain_id}")
                 self._stamp()
                 _, receipt, _ = self._chain.apply_transaction(transaction)
-            except ValidationError as error:
+            except (ValidationError, PyEVMError, RLPException) as error:
                 raise RpcError(-32000, str(error)) from error
             self._mine()
             self._index(transaction, receipt)
@@ -205,7 +210,7 @@ def main() -> None:
     options = parser.parse_args()
     logging.getLogger("eth").setLevel(logging.ERROR)
     key = keccak(b"openledger devchain account\x00" + options.accounts_seed.encode())
-    chain = DevChain(options.chain_id, address_of(key))
+    chain = DevChain(options.chain_id, [address_of(key)])
     http = server(chain, options.port)
     threading.Thread(target=http.serve_forever, daemon=True).start()
     stop = threading.Event()

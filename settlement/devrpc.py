@@ -106,7 +106,7 @@ class Methods:
     def eth_feeHistory(
         self, count: str | int, newest: str, percentiles: Sequence[float] = ()
     ) -> dict[str, Any]:
-        last = self._number(newest)
+        last = self._at(newest)
         wanted = to_int(count) if isinstance(count, str) else count
         first = max(0, last - min(max(wanted, 1), MAX_HISTORY) + 1)
         headers = [self._chain.header(number) for number in range(first, last + 1)]
@@ -118,23 +118,23 @@ class Methods:
         return {**history, **tips}
 
     def eth_getBalance(self, address: str, block: str = "latest") -> str:
-        return hex(self._chain.account(to_bytes(address, 20), self._number(block))[0])
+        return hex(self._chain.account(to_bytes(address, 20), self._at(block))[0])
 
     def eth_getTransactionCount(self, address: str, block: str = "latest") -> str:
-        return hex(self._chain.account(to_bytes(address, 20), self._number(block))[1])
+        return hex(self._chain.account(to_bytes(address, 20), self._at(block))[1])
 
     def eth_getCode(self, address: str, block: str = "latest") -> str:
-        return to_hex(self._chain.account(to_bytes(address, 20), self._number(block))[2])
+        return to_hex(self._chain.account(to_bytes(address, 20), self._at(block))[2])
 
     def eth_getStorageAt(self, address: str, slot: str, block: str = "latest") -> str:
-        word = self._chain.storage(to_bytes(address, 20), to_int(slot), self._number(block))
+        word = self._chain.storage(to_bytes(address, 20), to_int(slot), self._at(block))
         return to_hex(word.to_bytes(32, "big"))
 
     def eth_call(self, call: Mapping[str, str], block: str = "latest") -> str:
-        return to_hex(self._chain.call(call_of(call), self._number(block)))
+        return to_hex(self._chain.call(call_of(call), self._at(block)))
 
     def eth_estimateGas(self, call: Mapping[str, str], block: str = "latest") -> str:
-        return hex(self._chain.estimate(call_of(call), self._number(block)))
+        return hex(self._chain.estimate(call_of(call), self._at(block)))
 
     def eth_sendRawTransaction(self, raw: str) -> str:
         return to_hex(self._chain.send(to_bytes(raw)))
@@ -175,6 +175,12 @@ class Methods:
             for log in self._chain.logs(first, last)
             if (not addresses or log.address in addresses) and _matches(log, topics)
         ]
+
+    def _at(self, block: str) -> int:
+        number = self._number(block)
+        if number > self._chain.head():
+            raise RpcError(-32000, "header not found")
+        return number
 
     def _number(self, block: str) -> int:
         if block in ("latest", "pending", "safe", "finalized"):

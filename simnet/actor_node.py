@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ async def _run(config: NodeConfig, identity: Identity, wrap: Wrap) -> None:
 
 
 def _ready(facts: dict[str, Any]) -> None:
-    print(json.dumps(facts, separators=(",", ":")), flush=True)
+    sys.stdout.write(json.dumps(facts, separators=(",", ":")) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

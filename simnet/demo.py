@@ -8,13 +8,16 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from blake3 import blake3
 
+from bootstrap.network import NetworkFile
 from node.cli import client
 from node.config import write_config
+from node.doors import SystemRandomness
 from node.home import Home
 from node.keys import Identity, create_identity
 from protocol.errors import OpenLedgerError, OperatorError
@@ -28,7 +31,7 @@ from simnet.show import Progress
 from simnet.treasury import Seat, Treasury
 
 CHAIN_ID = 31_337
-POLL_S = 1.0
+POLL_S = 2.0
 CHILDREN = 2  # compute children at a time on this machine
 Json = dict[str, Any]
 
@@ -79,6 +82,9 @@ class Demo:
         self.answer: Json = {}
         self.gone: dict[str, str] = {}  # members that ended in mid-run, and how
         self.treasury: Treasury
+        self.network: NetworkFile
+        self._busy = [n.name for r in ("worker", "verifier") for n in scenario.with_role(r)]
+        self._turn = 0  # whose duty is told next
         self._cache = cache
         self._isolate = isolate
 
@@ -90,7 +96,7 @@ class Demo:
         self._prepare()
         self._start_chain()
         seats = [member.seat for member in self.members.values()]
-        network = self.treasury.found(self.params, seats, ())
+        self.network = network = self.treasury.found(self.params, seats, ())
         first = self.scenario.with_role("seed")[0]
         path = self.folder / "network.toml"
         self.treasury.save(path, network)
@@ -111,11 +117,12 @@ class Demo:
 
     def _prepare(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        random = SystemRandomness().token
         for number, plan in enumerate(self.scenario.nodes):
             home = Home(self.folder / plan.name)
             home.create()
-            identity = create_identity(home, os.urandom, "file")
-            payout = checksum(address_of(os.urandom(32)))  # its key is nowhere: never needed online
+            identity = create_identity(home, random, "file")
+            payout = checksum(address_of(random(32)))  # its key is kept nowhere
             write_config(
                 home,
                 {
@@ -164,7 +171,7 @@ class Demo:
         self.treasury.approve_stakes(self.params, seats)
         for seat in seats:
             self._wait(
-                lambda seat=seat: self.treasury.registered(seat.operator),  # type: ignore[misc]
+                partial(self.treasury.registered, seat.operator),
                 120,
                 f"{seat.name} did not register as an owner",
             )
@@ -172,7 +179,7 @@ class Demo:
         self.treasury.pay(self.members["builder"].identity.operator, self.scenario.builder_open)
         for member in self.members.values():
             member.balance_before = self.balance(member.payout)
-        self._wait(lambda: self._all_registered(), 120, "not every node has registered its roles")
+        self._wait(self._all_registered, 120, "not every node has registered its roles")
 
     def _all_registered(self) -> bool:
         peers = self.builder.get("peers")
@@ -205,9 +212,7 @@ class Demo:
         for member in owners:
             shard = member.plan.shard
             assert shard is not None
-            self._wait(
-                lambda m=member, s=shard: self._knows(m, s), 60, "a Datanet is not announced"
-            )  # type: ignore[misc]
+            self._wait(partial(self._knows, member, shard), 60, "a Datanet is not announced")
             member.rows = _rows(shard, self.seed)
             path = member.home.path / "records.jsonl"
             texts.write_jsonl(path, member.rows)
@@ -240,7 +245,7 @@ class Demo:
             2 * self.params.rounds * self.params.judge_seconds + self.params.attribute_seconds
         )
         self._wait(lambda: self._epochs() >= 1, deadline, "the job was not settled", self._tell_job)
-        self._wait(lambda: self._claimed(), 180, "not everyone has claimed")
+        self._wait(self._claimed, 180, "not everyone has claimed")
 
     def _tell_job(self) -> None:
         found = self.builder.get("snapshot")
@@ -255,11 +260,10 @@ class Demo:
             f"{job['state']}: {done} of {len(units)} units judged, {verdicts} findings, "
             f"{slashes} slashes",
         )
-        for line in found["log"][-3:]:
-            self.progress.tick(line["text"])
-        for name in ("worker-1", "worker-2", "worker-3", "host", "kjv-a", "kjv-b", "home"):
-            if name in self.members and self._alive(name):
-                self.progress.tick(f"{name}: {self.members[name].get('status')['duty']}")
+        busy = self._busy[self._turn % len(self._busy)]
+        self._turn += 1
+        if busy not in self.gone:
+            self.progress.tick(f"{busy}: {self.members[busy].get('status')['duty']}")
 
     def _epochs(self) -> int:
         return sum(epoch["active"] for epoch in self.builder.get("epochs"))
@@ -286,7 +290,7 @@ class Demo:
         self.progress.stage("fee", "the host claims its fee; the answer's own pot is settled")
         deadline = self.params.attribute_seconds
         self._wait(lambda: self._epochs() >= 2, deadline, "the answer's fee was not settled")
-        self._wait(lambda: self._claimed(), 180, "not everyone has claimed the answer's share")
+        self._wait(self._claimed, 180, "not everyone has claimed the answer's share")
 
     # -- helpers ---
 

@@ -172,8 +172,7 @@ def _verification(demo: Demo, view: Json, names: dict[str, str]) -> Json:
 
 def _chain(demo: Demo, view: Json, names: dict[str, str]) -> Json:
     treasury = demo.treasury
-    contracts = ("OpenToken", "AssetRegistry", "CommitLog", "WorkerStake")
-    contracts += ("CommitteeSlasher", "AttributionPool", "InferenceChannels")
+    contracts = [c.name for c in demo.network.genesis.contracts]
     indices = {s["owner_index"]: names[s["owner"]] for s in view["attribution"]}
     return {
         "chain_id": view["status"]["chain_id"],

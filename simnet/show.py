@@ -71,10 +71,10 @@ def money(units: int | str) -> str:
     return f"{int(units) / OPEN:,.4f}"
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """A plain table; numbers to the right."""
+def table(title: str, columns: str, rows: Sequence[Sequence[object]]) -> Table:
+    """A plain table; ``columns`` are separated by ``|``, those that end in ``#`` hold numbers."""
     made = Table(title=title, title_justify="left", title_style="bold")
-    for column in columns:
+    for column in columns.split("|"):
         made.add_column(column.rstrip("#"), justify="right" if column.endswith("#") else "left")
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
@@ -103,11 +103,12 @@ def _people(console: Console, report: Json) -> None:
         )
         for c in report["contributors"]
     ]
-    columns = ("contributor", "Datanet", "records#", "yielded#", "influence#", "share#")
-    columns += ("earned#", "claimed#", "before#", "after#")
+    columns = (
+        "contributor|Datanet|records#|yielded#|influence#|share#|earned#|claimed#|before#|after#"
+    )
     console.print(table("Contributors (OPEN)", columns, rows))
     work = [(w["name"], w["role"], money(w["earned"]), w["reason"]) for w in report["work"]]
-    console.print(table("Work (OPEN)", ("who", "role", "earned#", "why"), work))
+    console.print(table("Work (OPEN)", "who|role|earned#|why", work))
 
 
 def _rounds(console: Console, report: Json) -> None:
@@ -116,14 +117,14 @@ def _rounds(console: Console, report: Json) -> None:
         steps = " -> ".join(f"{value / 1e6:.3f}" for value in entry["by_round_micro"])
         rows.append((entry["datanet"], steps))
     console.print(
-        table("Held-out loss (nats a token), start and after each round", ("Datanet", "loss"), rows)
+        table("Held-out loss (nats a token), start and after each round", "Datanet|loss", rows)
     )
     units = [
         (r["round"], u["worker"], u["state"], u["steps"], u["tokens"], u["bytes"], u["reason"])
         for r in report["rounds"]
         for u in r["units"]
     ]
-    columns = ("round#", "worker", "state", "steps#", "tokens#", "bytes#", "why")
+    columns = "round#|worker|state|steps#|tokens#|bytes#|why"
     console.print(table("Federated rounds", columns, units))
 
 
@@ -142,8 +143,7 @@ def _verification(console: Console, report: Json) -> None:
         )
         for v in report["verification"]["findings"]
     ]
-    columns = ("kind", "worker", "step#", "verifier", "finding", "distance#", "tolerance#")
-    columns += ("in the optimiser's norm#", "tolerance#")
+    columns = "kind|worker|step#|verifier|finding|distance#|tolerance#|optimiser's norm#|tolerance#"
     console.print(table("Verification: drawn samples, re-computed", columns, rows))
     for s in report["verification"]["slashes"]:
         console.print(
@@ -154,7 +154,7 @@ def _verification(console: Console, report: Json) -> None:
 
 def _chain(console: Console, report: Json) -> None:
     chain = report["chain"]
-    console.print(table("Contracts", ("name", "address"), sorted(chain["contracts"].items())))
+    console.print(table("Contracts", "name|address", sorted(chain["contracts"].items())))
     rows = [
         (
             e["epoch"],
@@ -167,10 +167,10 @@ def _chain(console: Console, report: Json) -> None:
         )
         for e in chain["epochs"]
     ]
-    columns = ("epoch#", "root", "total OPEN#", "leaves#", "signers", "gas#", "transaction")
+    columns = "epoch#|root|total OPEN#|leaves#|signers|gas#|transaction"
     console.print(table(f"Epochs (escrow {money(chain['escrow'])} OPEN)", columns, rows))
     claims = [(c["name"], money(c["amount"]), c["gas"], c["tx"]) for c in chain["claims"]]
-    console.print(table("Claims", ("owner", "OPEN#", "gas#", "transaction"), claims))
+    console.print(table("Claims", "owner|OPEN#|gas#|transaction", claims))
 
 
 def _answer(console: Console, report: Json) -> None:
@@ -179,15 +179,13 @@ def _answer(console: Console, report: Json) -> None:
     text += f"[bold]base[/bold]     {a['base_text']}"
     console.print(Panel(text, title="One paid answer", title_align="left"))
     rows = [(r["owner_name"], r["datanet"], r["score"], r["text"][:70]) for r in a["records"]]
-    console.print(table("Records that moved it", ("owner", "Datanet", "score#", "text"), rows))
+    console.print(table("Records that moved it", "owner|Datanet|score#|text", rows))
     spans = "; ".join(f"{s['text']!r} ({s['owner_name']})" for s in a["spans"])
     console.print(f"verbatim spans: {spans or 'none of eight words or more'}")
     split = ", ".join(f"{name} {money(part)}" for name, part in a["split"].items())
     console.print(f"voucher on channel {a['channel'][:16]}: fee {money(a['fee'])} OPEN = {split}")
     paid = [(s["name"], s["role"], s["amount"], s["reason"]) for s in a["shares"]]
-    console.print(
-        table("The contributors' part (smallest units)", ("who", "role", "amount#", "why"), paid)
-    )
+    console.print(table("The contributors' part (smallest units)", "who|role|amount#|why", paid))
 
 
 def _budget(console: Console, report: Json) -> None:
@@ -201,10 +199,10 @@ def _budget(console: Console, report: Json) -> None:
         ),
         ("wall seconds", f"{b['wall_seconds']:.0f}", b["wall_seconds_budget"]),
     ]
-    console.print(table("Cost of this run", ("what", "used#", "budget#"), rows))
+    console.print(table("Cost of this run", "what|used#|budget#", rows))
     differs = [(k, here, there) for k, (here, there) in report["preset_differences"].items()]
     console.print(
-        table("Where this preset differs from mainnet", ("parameter", "here#", "mainnet#"), differs)
+        table("Where this preset differs from mainnet", "parameter|here#|mainnet#", differs)
     )
 
 
@@ -213,4 +211,4 @@ def _evidence(console: Console, report: Json) -> None:
         ("[green]ok[/green]" if c["ok"] else "[red]FAILED[/red]", c["name"], c["detail"])
         for c in report["checks"]
     ]
-    console.print(table("Evidence checked", ("", "what", "detail"), rows))
+    console.print(table("Evidence checked", "|what|detail", rows))

@@ -41,7 +41,7 @@ class Treasury:
         self.url = url
         self.key = key
         self.address = checksum(address_of(key))
-        self._loop = asyncio.SelectorEventLoop()  # type: ignore[attr-defined]
+        self._loop = asyncio.SelectorEventLoop()
         self._chain = EvmChain(url, chain_id)
         self._do(self._chain.start())
 

@@ -35,4 +35,4 @@ def _plain(value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+    return (", ".join(value) if isinstance(value, tuple) else str(value)) or "-"

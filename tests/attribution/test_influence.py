@@ -35,7 +35,7 @@ def explicit(rows: Vector, queries: Vector) -> tuple[Vector, Vector, Vector]:
     for where in SLICES:
         g, q = rows[:, where].astype(np.float64), queries[:, where].astype(np.float64)
         fisher = g.T @ g / len(g)
-        damping = np.trace(fisher) / min(g.shape)
+        damping = np.trace(fisher) / len(fisher)
         inverse = np.linalg.inv(fisher + damping * np.eye(g.shape[1]))
         influence = influence + g @ inverse @ q.T
         own = own + np.einsum("id,de,ie->i", g, inverse, g)

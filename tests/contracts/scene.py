@@ -7,6 +7,7 @@ from protocol import typed_data
 from protocol.ids import address_bytes
 from protocol.params import OPEN
 from settlement import claims, vouchers
+from settlement.deploy import DeployParams
 from settlement.sumtree import SumTree
 from tests.settlement.pair import ACCOUNTS, CHAIN_ID, KEYS, PARAMS, Outcome, Pair
 
@@ -20,8 +21,8 @@ NOBODY = "0x" + "00" * 20
 class Scene(Pair):
     """A pair with a job of 40 OPEN, 10 OPEN a unit, 30 seconds a unit."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, params: DeployParams = PARAMS) -> None:
+        super().__init__(params)
         for owner in range(1, OPERATORS + 1):
             self.done(owner, "AssetRegistry", "registerOwner", ACCOUNTS[owner + 4])
         for contract in ("WorkerStake", "AttributionPool", "InferenceChannels"):

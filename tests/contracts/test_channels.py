@@ -29,7 +29,7 @@ def test_each_asset_s_fee_is_split_to_the_last_unit(scene: Scene) -> None:
     outcome = scene.done(8, CHANNELS, "claim", *voucher.claim_args())
     splits = [args for _, name, args in outcome.events if name == "FeeSplit"]
     parts = [(a["host"], a["owner"], a["contributors"], a["treasury"]) for a in splits]
-    # host 20 %, contributors 60 %, owner 15 % rounded down, the treasury the rest; no owner: treasury
+    # host 20 %, owner 15 %, contributors 60 %, each rounded down; the rest to the treasury
     assert parts == [(2_001, 1_501, 6_004, 501), (0, 0, 1, 2)]
     assert scene.balance(5) == 2_001
     assert scene.balance(6) == 1_501

@@ -1,4 +1,4 @@
-"""WorkerStake, CommitteeSlasher, AssetRegistry, OpenToken: what an operator key can and cannot do."""
+"""Stake, slasher, registry, token: what an operator key can and cannot do."""
 
 from dataclasses import replace
 

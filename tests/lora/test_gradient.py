@@ -138,6 +138,20 @@ def test_canonical_runs_nothing_in_fp32(
     assert apart.min() > 0
 
 
+def test_canonical_rotary_tables_are_fp64(wide: Base) -> None:
+    """A table rounded to fp32 on the way differs between instruction sets in its last bit."""
+    inverse = wide.model.model.rotary_emb.inv_freq.numpy()
+    np.testing.assert_allclose(inverse, 10000.0 ** -(np.arange(0, 8, 2) / 8), rtol=1e-15)
+
+
+def test_every_way_to_ask_for_fp32_is_widened() -> None:
+    x = torch.tensor([1 / 3], dtype=torch.float64)
+    with Widen():
+        asked = [x.float(), x.to(torch.float32), x.to(dtype=torch.float32)]
+        asked += [torch.softmax(x, 0, dtype=torch.float32), torch.arange(2, dtype=torch.float)]
+    assert {value.dtype for value in asked} == {torch.float64}
+
+
 @pytest.mark.parametrize("batch", [1, 3, 8])
 def test_rows_equal_a_loop_of_plain_backwards(
     base: Base, adapter: Adapter, examples: list[Example], batch: int

@@ -60,7 +60,8 @@ class Pair:
 
     def __init__(self, params: DeployParams = PARAMS) -> None:
         self.now = START
-        self.box = DevChain(CHAIN_ID, address_bytes(ACCOUNTS[0]), lambda: self.now)
+        funded = [address_bytes(account) for account in ACCOUNTS]
+        self.box = DevChain(CHAIN_ID, funded, lambda: self.now)
         self.env = Env(CHAIN_ID, self.now)
         self.models = build(self.env, params, KEYS[0])
         self.env.commit()
@@ -72,8 +73,6 @@ class Pair:
             self._send(0, "", abi.artifact(contract).bytecode + words)
             code = self.box.account(address_bytes(self.addresses[contract]), self.box.head())[2]
             assert abi.artifact(contract).same_code(code)
-        for account in ACCOUNTS[1:]:
-            self._send(0, account, b"", 10**18)
 
     def wait(self, seconds: int) -> None:
         """Let time pass on both."""
@@ -135,7 +134,7 @@ class Pair:
             events.append((names[log.address], kind.name, args))
         return Outcome(tuple(events), gas=mined.receipt.gas_used)
 
-    def _send(self, who: int, to: str, data: bytes, value: int = 0) -> bytes:
+    def _send(self, who: int, to: str, data: bytes) -> bytes:
         sender = ACCOUNTS[who]
         unsigned = {
             "chainId": CHAIN_ID,
@@ -145,7 +144,7 @@ class Pair:
             "maxFeePerGas": 4 * 10**9,
             "maxPriorityFeePerGas": 10**9,
             "to": to,
-            "value": value,
+            "value": 0,
             "data": data,
         }
         self._nonces[sender] += 1

@@ -1,0 +1,290 @@
+"""The whole story told once in a simulated world; tests look at what it left behind.
+
+``tell`` drives it as a person would (found, commit, submit, ask) and reads the money from the chain.
+The casts at the end are told at most once a test session, whichever file asks first.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from node import actions, attribute, data, epoch, jobs, serve
+from node.context import Context
+from p2p.memory import Conditions
+from protocol.ids import checksum
+from protocol.messages import EpochBody, Receipt, ScoresBody
+from protocol.params import SIMNET, Params
+from simnet import texts
+from simnet.actors import lazy
+from simnet.seams import run_world
+from simnet.world import WIRED, Member, World, running
+from tasks.board import Board
+from tests.simnet import rogues
+
+RECORDS = 20  # a shard
+PROMPT = "What is the beginning of heaven and earth?"
+RECIPE = """
+name = "story"
+base = "integer:tiny"
+datanets = [{datanets}]
+escrow = "1000"
+include_private = {private}
+[train]
+lr = 0.05
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One owner's shard: which rows it puts into which Datanet; ``late``: after others' reveals."""
+
+    owner: str
+    datanet: str
+    source: str
+    part: int
+    late: bool = False
+
+
+async def nothing(world: World) -> None:
+    """No disturbance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who plays, with what data, under which conditions."""
+
+    members: tuple[Member, ...]
+    parts: tuple[Part, ...]
+    seed: int = 1
+    params: Params = SIMNET
+    conditions: Conditions = WIRED
+    private: str = ""  # name of a private Datanet
+    answers: int = 1
+    disturb: Callable[[World], Awaitable[None]] = nothing
+
+
+@dataclass(slots=True)
+class Told:
+    """What is left when a story has ended. Amounts in smallest units, by member name."""
+
+    cast: Cast
+    nodes: dict[str, Context]
+    job: jobs.Job
+    trace: bytes = b""
+    state: str = ""
+    owner: dict[str, int] = field(default_factory=dict)
+    stake: dict[str, tuple[int, int]] = field(default_factory=dict)  # before and after
+    payout: dict[str, tuple[int, int]] = field(default_factory=dict)
+    claimed: dict[str, int] = field(default_factory=dict)
+    bodies: tuple[EpochBody, ...] = ()
+    scores: ScoresBody | None = None
+    receipts: tuple[Receipt, ...] = ()
+
+    @property
+    def board(self) -> Board:
+        """What the first member's node knows of the chain."""
+        return self.nodes[self.cast.members[0].name].board
+
+    def earned(self, name: str, role: str, kind: str = "job") -> int:
+        """What a member gets for a role from all pots of a kind."""
+        return sum(
+            share.amount
+            for body in self.bodies
+            for pot in body.pots
+            for share in pot.shares
+            if (share.owner, share.role, pot.kind) == (self.owner[name], role, kind)
+        )
+
+
+def tell(cast: Cast) -> Told:
+    """Play the story in virtual time. Raises TimeoutError with every node's state."""
+    return run_world(_tell, cast, seed=cast.seed)
+
+
+async def _tell(cast: Cast) -> Told:
+    async with running(
+        cast.members, cast.params, b"world %d" % cast.seed, cast.conditions
+    ) as world:
+        first = world.nodes[cast.members[0].name]
+        stakes, payouts = await _stakes(world), await _payouts(world)
+        await _publish(cast, world)
+        told = Told(cast, world.nodes, await _submit(cast, world))
+        await cast.disturb(world)
+        await world.until(lambda: bool(first.board.epochs), 1_500, "no epoch")
+        await _paid_out(world, first)
+        told.receipts = tuple([await _ask(world, told.job) for _ in range(cast.answers)])
+        if cast.answers:
+            await world.until(lambda: len(first.board.epochs) > 1, 3_000, "no second epoch")
+            await _paid_out(world, first)
+        await _remember(told, world, stakes, payouts)
+    return told
+
+
+async def _publish(cast: Cast, world: World) -> None:
+    founder = world.nodes[cast.members[0].name]
+    datanets = list(dict.fromkeys(part.datanet for part in cast.parts))
+    for name in datanets:
+        kind = "private" if name == cast.private else "open"
+        await data.found(founder, name, kind, "PD", "a test's texts")
+    await world.until(
+        lambda: all(
+            len(data.names(ctx)) == len(ctx.board.datanets) == len(datanets)
+            for ctx in world.nodes.values()
+        ),
+        120,
+        "the Datanets are not known everywhere",
+    )
+    with TemporaryDirectory() as folder:
+        for late in (False, True):
+            for part in (p for p in cast.parts if p.late == late):
+                await _commit(world, part, Path(folder, "rows.jsonl"))
+            shards = founder.board.shards
+            count = sum(p.late <= late for p in cast.parts)
+            await world.until(
+                lambda c=count: sum(s.reveal is not None for s in shards.values()) == c,  # type: ignore[misc]
+                300,
+                "not every shard is revealed",
+            )
+
+
+async def _commit(world: World, part: Part, path: Path) -> None:
+    texts.write_jsonl(path, texts.owner_rows(part.source, part.part, 4, RECORDS, b"story"))
+    await data.commit_shard(world.nodes[part.owner], part.datanet, path)
+
+
+async def _submit(cast: Cast, world: World) -> jobs.Job:
+    builder = world.nodes[cast.members[0].name]
+    datanets = ", ".join(f'"{name}"' for name in dict.fromkeys(p.datanet for p in cast.parts))
+    recipe = RECIPE.format(datanets=datanets, private=str(bool(cast.private)).lower())
+    job, _ = await actions.submit_job(builder, recipe)
+    return next(found for found in jobs.jobs(builder) if found.id == job)
+
+
+async def _ask(world: World, job: jobs.Job) -> Receipt:
+    builder = world.nodes[next(iter(world.nodes))]
+    adapter = jobs.finished(builder, job, job.last_round)
+    assert adapter is not None
+    _, receipt = await serve.ask(builder, adapter.value, PROMPT, 16)
+    return receipt
+
+
+async def _paid_out(world: World, ctx: Context) -> None:
+    """Wait until every node that runs has claimed what it earned."""
+    earned = (await epoch.bodies(ctx))[-1].cumulative
+    running_ = [n for name, n in world.nodes.items() if not world.scopes[name].cancelled_caught]
+
+    def paid() -> bool:
+        claims = ctx.board.claims
+        owners = [index for n in running_ if (index := ctx.board.index_of(n.operator)) is not None]
+        return all(sum(c.amount for c in claims if c.index == i) == earned[i] for i in owners)
+
+    await world.until(paid, 120, "not everybody has claimed")
+
+
+async def _stakes(world: World) -> dict[str, int]:
+    read = world.chain.read
+    return {
+        name: await read("WorkerStake", "stakeOf", checksum(ctx.operator))
+        for name, ctx in world.nodes.items()
+    }
+
+
+async def _payouts(world: World) -> dict[str, int]:
+    read = world.chain.read
+    return {
+        name: await read("OpenToken", "balanceOf", checksum(ctx.payout))
+        for name, ctx in world.nodes.items()
+    }
+
+
+async def _remember(
+    told: Told, world: World, stakes: dict[str, int], payouts: dict[str, int]
+) -> None:
+    first = next(iter(world.nodes.values()))
+    after, paid = await _stakes(world), await _payouts(world)
+    told.stake = {name: (stakes[name], after[name]) for name in world.nodes}
+    told.payout = {name: (payouts[name], paid[name]) for name in world.nodes}
+    told.bodies = tuple(await epoch.bodies(first))
+    for name, ctx in world.nodes.items():
+        index = first.board.index_of(ctx.operator)
+        assert index is not None
+        told.owner[name] = index
+        told.claimed[name] = await world.chain.read("AttributionPool", "claimed", index)
+    for item in await attribute.finished_jobs(first):
+        found = await attribute.attributed(first, item)
+        told.scores = None if found is None else found.body
+    told.trace, told.state = world.trace(), world.state()
+
+
+# -- casts ---
+
+FIVE = (
+    Member("ann", ("contributor", "aggregator", "verifier"), open_tokens=5_000),
+    Member("bob", ("contributor", "aggregator", "verifier", "host")),
+    Member("cyd", ("contributor", "aggregator", "verifier", "worker")),
+    Member("dan", ("contributor", "verifier", "worker")),
+    Member("eve", ("verifier", "worker"), wrap=lazy),
+)
+HONEST = (
+    Part("ann", "kjv", "kjv", 0),
+    Part("bob", "kjv", "kjv", 1),
+    Part("cyd", "faq", "faq", 0),
+    Part("dan", "faq", "faq", 1),
+)
+DEMO = Cast(FIVE, HONEST)
+RIVALS = replace(
+    DEMO,
+    members=(
+        *FIVE,
+        Member("cat", ("contributor",)),
+        Member("gus", ("contributor",)),
+        Member("pia", ("contributor", "worker")),
+    ),
+    parts=(
+        *HONEST,
+        Part("gus", "faq", "garbage:faq", 2),
+        Part("pia", "diary", "kjv", 2),
+        Part("cat", "kjv", "copycat:kjv", 0, late=True),
+    ),
+    private="diary",
+    answers=0,
+)
+LOSSY = replace(
+    DEMO,
+    params=replace(SIMNET, rounds=1),
+    conditions=Conditions(min_latency=0.005, max_latency=0.2, loss=0.1),
+    answers=0,
+)
+
+
+async def fay_dies(world: World) -> None:
+    """SIGKILL of a worker in mid-unit."""
+    ann, fay = world.nodes["ann"], world.nodes["fay"].operator
+    await world.until(
+        lambda: any(unit.operator == fay for unit in ann.board.units.values()), 120, "fay is idle"
+    )
+    world.stop("fay")
+
+
+FAULTY = replace(
+    DEMO,
+    members=(
+        *FIVE[:4],
+        Member("fay", ("worker",), wrap=rogues.stuck),
+        Member("jon", ("worker",), wrap=rogues.junk),
+        Member("wil", ("worker",), wrap=rogues.withhold),
+    ),
+    params=replace(
+        SIMNET, rounds=1, workers=5, unit_seconds=60, judge_seconds=90, attribute_seconds=60
+    ),
+    answers=0,
+    disturb=fay_dies,
+)
+
+
+@cache
+def told(cast: Cast) -> Told:
+    """The story of a cast, played once a session."""
+    return tell(cast)
