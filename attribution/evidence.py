@@ -27,7 +27,10 @@ def to_bytes(gram: Gram) -> bytes:
 def parse(body: bytes) -> Gram:
     """Raises DecodeError ``bad-tensors`` or ``bad-gram`` for anything but canonical evidence."""
     tensors, metadata = unpack(body)
-    if set(tensors) != {"cross", "queries", "rows"} or set(metadata) != {"format", "widths"}:
+    if set(tensors) != {"cross", "queries", "rows"} or set(metadata) != {
+        "format",
+        "widths",
+    }:
         raise DecodeError("bad-gram", f"tensors {sorted(tensors)}, metadata {sorted(metadata)}")
     if metadata["format"] != FORMAT:
         raise DecodeError("bad-gram", f"format {metadata['format']!r} is not {FORMAT!r}")

@@ -9,11 +9,15 @@ from attribution.influence import Gram
 from lora.vectors import Vector
 
 
-def gram(rows: Sequence[Bytes], queries: Sequence[Bytes], slices: Sequence[slice]) -> Gram:
+def gram(
+    rows: Sequence[Bytes],
+    queries: Sequence[Bytes],
+    slices: Sequence[slice],
+) -> Gram:
     """Inner products of bfloat16 rows; ``slices`` are the matrices' places in a row."""
     kernels, crosses, norms = [], [], []
     for where in slices:
-        g, q = _matrix(rows, where), _matrix(queries, where)
+        g, q = matrix(rows, where), matrix(queries, where)
         kernels.append(g @ g.T)
         crosses.append(g @ q.T)
         norms.append(np.einsum("qd,qd->q", q, q))
@@ -21,5 +25,6 @@ def gram(rows: Sequence[Bytes], queries: Sequence[Bytes], slices: Sequence[slice
     return Gram(widths, np.stack(kernels), np.stack(crosses), np.stack(norms))
 
 
-def _matrix(rows: Sequence[Bytes], where: slice) -> Vector:
+def matrix(rows: Sequence[Bytes], where: slice) -> Vector:
+    """One LoRA matrix of all rows [n, width]."""
     return np.stack([part(row, where) for row in rows])

@@ -1,8 +1,8 @@
 """Whitened influence in the dual form: only inner products of gradient rows are needed.
 
-For every LoRA matrix with rows G [n, d], F = G^T G / n and the damping lam = trace(F) / d, the mean
-eigenvalue of F, the influence of record i on query q is q^T (F + lam I)^-1 g_i. By Woodbury that is
-n (n lam I + K)^-1 k with K = G G^T [n, n] and k = G q [n].
+For every LoRA matrix with rows G [n, d], F = G^T G / n and the damping lam = trace(F) / 3d, a third of
+the mean eigenvalue of F, the influence of record i on query q is g_i^T (F + lam I)^-1 q. By Woodbury
+that is n (n lam I + K)^-1 c with K = G G^T [n, n] and c = G q [n].
 Influence is summed over matrices, whitened rows and queries are clipped to their median norms and
 the result is divided by those: |score| <= SCALE, however much a text is scaled or repeated.
 """
@@ -18,6 +18,8 @@ from protocol.errors import DecodeError
 Array = npt.NDArray[np.float64]
 SCALE = 10**9
 """One in integer scores. Honest means on SmolLM2 are near 0.003, so nine digits keep six."""
+DAMPING = 1 / 3
+"""Of the mean eigenvalue of F; docs/decisions/attribution.md has the scan from 1/100 to 24."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,39 +45,58 @@ class Whitened:
     queries: Array
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Solved:
+    """One matrix: ``mix`` [n, n] @ G are its whitened rows (F + lam I)^-1 g."""
+
+    mix: Array
+    lam: float
+
+
+def solved(gram: Gram, m: int) -> Solved | None:
+    """None for a matrix without any gradient (A while B is zero)."""
+    kernel = gram.rows[m].astype(np.float64)
+    ridge = DAMPING * float(np.trace(kernel)) / gram.widths[m]  # n * lam
+    if ridge <= 0:
+        return None
+    n = len(kernel)
+    return Solved(n * np.linalg.inv(kernel + ridge * np.eye(n)), ridge / n)
+
+
 def whitened(gram: Gram) -> Whitened:
-    """Sums over matrices; one without any gradient (A while B is zero) adds nothing."""
+    """Sums over matrices; one without any gradient adds nothing."""
     _, n, queries = gram.cross.shape
     influence, rows, norms = np.zeros((n, queries)), np.zeros(n), np.zeros(queries)
-    for width, k_rows, k_cross, k_queries in zip(
-        gram.widths, gram.rows, gram.cross, gram.queries, strict=True
-    ):
-        kernel, cross = k_rows.astype(np.float64), k_cross.astype(np.float64)
-        ridge = np.trace(kernel) / width  # n * lam
-        if ridge <= 0:
+    for m in range(len(gram.widths)):
+        if (part := solved(gram, m)) is None:
             continue
-        solved = np.linalg.solve(kernel + ridge * np.eye(n), np.hstack([kernel, cross]))
-        influence += n * solved[:, n:]
-        rows += n * np.diag(solved)
-        # Woodbury again for q^T (F + lam I)^-1 q; rounding may leave a tiny negative.
-        inner = np.einsum("iq,iq->q", cross, solved[:, n:])
-        norms += np.maximum(0.0, n / ridge * (k_queries.astype(np.float64) - inner))
-    return Whitened(influence, rows, norms)
+        kernel, cross = gram.rows[m].astype(np.float64), gram.cross[m].astype(np.float64)
+        mixed = part.mix @ cross
+        influence += mixed
+        rows += np.einsum("ij,ji->i", part.mix, kernel)
+        # Woodbury again; rounding may leave a tiny negative where a query lies within the rows.
+        inner = np.einsum("iq,iq->q", cross, mixed) / n
+        norms += np.maximum(0.0, gram.queries[m] - inner) / part.lam
+    return Whitened(influence, np.maximum(0.0, rows), norms)
 
 
 def scores(gram: Gram) -> tuple[tuple[int, ...], ...]:
     """``scores[query][row]`` in units of 1 / SCALE. DecodeError ``bad-gram`` if not finite."""
     found = whitened(gram)
-    return integers(found, float(np.median(np.sqrt(found.queries))))
+    cosines = found.influence * clip(found.rows)[:, None] * clip(found.queries)[None, :]
+    return integers(cosines.T)
 
 
-def integers(found: Whitened, query_norm: float) -> tuple[tuple[int, ...], ...]:
-    """Clip to the median row norm and to ``query_norm``, divide by both, round to integers."""
-    row_norms, query_norms = np.sqrt(found.rows), np.sqrt(found.queries)
-    rows = 1.0 / np.maximum(row_norms, np.median(row_norms))
-    queries = 1.0 / np.maximum(query_norms, query_norm)
-    cosines = found.influence * rows[:, None] * queries[None, :]
+def clip(squared_norms: Array) -> Array:
+    """Factors that bring norms above the median down to it, and the median to one."""
+    norms = np.sqrt(squared_norms)
+    factors: Array = 1.0 / np.maximum(norms, np.median(norms))
+    return factors
+
+
+def integers(cosines: Array) -> tuple[tuple[int, ...], ...]:
+    """Rounded to units of 1 / SCALE, line by line. DecodeError ``bad-gram`` if not finite."""
     if not np.isfinite(cosines).all():
         raise DecodeError("bad-gram", "the inner products give no finite score")
-    table = np.rint(cosines.T * SCALE).astype(np.int64)
+    table = np.rint(cosines * SCALE).astype(np.int64)
     return tuple(tuple(map(int, line)) for line in table)

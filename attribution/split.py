@@ -36,9 +36,9 @@ class Query:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """``cut_ppm``: weight of queries that cannot lift a row; ``confidence_milli``: standard
-    deviations of noise that a row must exceed (1.645: one in twenty of pure noise, by a little)."""
+    deviations of noise that a row must exceed (1.645: one in twenty of pure noise does)."""
 
-    cut_ppm: int = 250_000
+    cut_ppm: int = 200_000
     confidence_milli: int = 1_645
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import trio
 
-from bootstrap.network import NetworkFile, load_network
+from bootstrap.network import REMEDY, NetworkFile, load_network
 from datanet import credit
 from datanet.blobs import FileBlobs
 from node import actions, data, epoch, keys, runtime, serve, view
@@ -33,16 +33,19 @@ from p2p.libp2p_host import Libp2pTransport
 from p2p.partial import DirPartials
 from p2p.peers import SCHEMA as PEERS
 from p2p.peers import PeerBook
-from protocol.errors import ChainError, OperatorError
+from protocol.errors import ChainError, OperatorError, PeerError
 from protocol.ids import address_bytes, checksum
 from protocol.params import OPEN
 from protocol.seams import Blobs, Compute
+from settlement.abi import CONTRACTS
+from settlement.deploy import verify_code
 from settlement.evm import EvmChain
 
 MIGRATIONS = ((*JOURNAL, *credit.SCHEMA, *PEERS),)
 IDLE_S = 20.0  # a compute child without work gives its memory back
 CHANGES_S = 0.2
 CLOSE_S = 1.0  # for each seam at the end: a stop takes at most three seconds
+ADAPTERS = "See `openledger job list`; `openledger job show JOB` names a finished job's adapter."
 
 Wrap = Callable[[Compute, Blobs], Compute]
 
@@ -64,23 +67,33 @@ def network_of(file: NetworkFile) -> Network:
 
 
 async def open_chain(config: NodeConfig, file: NetworkFile, thread: AsyncioThread) -> EvmChain:
-    """A connected chain client. Raises OperatorError: unreachable or wrong chain, with what to do."""
+    """A connected chain client. Raises OperatorError, with what to do: unreachable, the wrong chain,
+    or one without the network's contracts.
+    """
     url = config.chain_rpc or next(iter(file.rpc), "")
     if not url:
         raise OperatorError(
             "no-chain", "Neither config nor network file names an RPC URL.", "Set [chain] rpc."
         )
-    contracts = {c.name: checksum(c.address) for c in file.genesis.contracts}
+    contracts = {name: file.contract(name) for name in CONTRACTS}
     chain = EvmChain(url, file.genesis.chain_id, contracts)
     try:
         await thread.run(chain.start)
+        await thread.run(verify_code, chain, contracts)
     except ChainError as error:
-        raise OperatorError(
-            "chain-unreachable",
-            f"The chain at {url} does not answer ({error.text}).",
-            "Start it, or set [chain] rpc in the config to an endpoint that is up.",
-        ) from error
+        raise _chain_fault(url, error) from error
     return chain
+
+
+def _chain_fault(url: str, error: ChainError) -> OperatorError:
+    if error.code == "wrong-code":
+        text = f"The chain at {url} does not carry this network: {error.text}."
+        return OperatorError("wrong-network", text, REMEDY)
+    return OperatorError(
+        "chain-unreachable",
+        f"The chain does not answer ({error.text}).",
+        "Start it, or set [chain] rpc in the config to an endpoint that is up.",
+    )
 
 
 def child_command(config: NodeConfig, home: Home) -> list[str]:
@@ -135,9 +148,12 @@ class Node:
             wanted = bytes.fromhex(adapter.removeprefix("0x"))
         except ValueError as error:
             raise OperatorError(
-                "bad-adapter", f"{adapter!r} is not an adapter id.", "See `openledger job list`."
+                "bad-adapter", f"{adapter!r} is not an adapter id.", ADAPTERS
             ) from error
-        found = await serve.attributed_job(ctx, wanted)
+        try:
+            found = await serve.attributed_job(ctx, wanted)
+        except PeerError as error:
+            raise OperatorError(error.code, f"{error.text}.", ADAPTERS) from error
         blob, receipt = await serve.ask(ctx, wanted, prompt, max_tokens)
         return await view.answer(ctx, found.item, blob, receipt)
 

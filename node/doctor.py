@@ -12,15 +12,19 @@ from dataclasses import dataclass
 from bootstrap.network import NetworkFile, load_network
 from node.config import NodeConfig
 from node.home import Home
+from node.join import needed_stake
 from node.keys import Identity, backed_up
 from protocol.errors import OpenLedgerError
+from protocol.params import OPEN
 
 # A base model, its converted copy, some rounds of states; below this a job is likely to fail.
 MIN_DISK_BYTES = 4 * 1024**3
 # Beacons and deadlines follow the chain; envelopes follow the clock.
 MAX_SKEW_SECONDS = 120
 COMPUTE_SECONDS = 120
-STAKED_ROLES = {"worker", "verifier", "aggregator", "host"}
+COMPUTING_ROLES = {"worker", "verifier", "aggregator", "host"}
+# The child itself loads its heavy parts when a request first needs them.
+CHILD_IMPORTS = [sys.executable, "-c", "import node.compute_child, lora.engine, attribution.rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +39,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class ChainFacts:
-    """What the chain answers: its id, the head's time (Unix seconds), the operator's stake."""
+    """What the chain answers: its id, the head's time (Unix seconds), and an operator's stake."""
 
     chain_id: int
     head_time: int
+    operator: str
     stake: int
 
 
@@ -68,8 +73,8 @@ def examine(
         return
     yield Finding("network file", True, f"{network.name}, {network.id.hex()[:8]}")
     yield from check_chain(network, probe, config.roles, now)
-    if STAKED_ROLES & set(config.roles):
-        yield check_compute([sys.executable, "-c", "import node.compute_child"])
+    if COMPUTING_ROLES & set(config.roles):
+        yield check_compute(CHILD_IMPORTS)
 
 
 def check_backup(home: Home) -> Finding:
@@ -122,7 +127,7 @@ def check_chain(
         return
     yield Finding("chain", True, f"id {facts.chain_id}")
     yield check_clock(facts.head_time, now)
-    yield check_stake(facts.stake, network.params.min_stake, roles)
+    yield check_stake(facts, needed_stake(network.params, roles), roles)
 
 
 def check_clock(head_time: int, now: float) -> Finding:
@@ -136,16 +141,18 @@ def check_clock(head_time: int, now: float) -> Finding:
     )
 
 
-def check_stake(stake: int, least: int, roles: tuple[str, ...]) -> Finding:
-    """Contributors and seeds need none."""
-    needing = sorted(STAKED_ROLES & set(roles))
-    text = f"{stake / 10**18:g} OPEN"
-    if not needing:
-        return Finding("stake", True, f"{text}; {', '.join(roles)} needs none")
-    if stake >= least:
-        return Finding("stake", True, f"{text}, {least / 10**18:g} needed")
-    remedy = f"Deposit {least / 10**18:g} OPEN for the operator: openledger stake"
-    return Finding("stake", False, f"{text} for {', '.join(needing)}", remedy)
+def check_stake(facts: ChainFacts, needed: int, roles: tuple[str, ...]) -> Finding:
+    """Every role needs some: without stake nobody listens to a node."""
+    text = (
+        f"{facts.stake / OPEN:g} OPEN for {', '.join(roles) or 'no role'}, {needed / OPEN:g} needed"
+    )
+    if facts.stake >= needed:
+        return Finding("stake", True, text)
+    missing = f"{(needed - facts.stake) / OPEN:g} OPEN"
+    remedy = (
+        f"Any account can deposit {missing} for the operator {facts.operator}: openledger stake"
+    )
+    return Finding("stake", False, text, remedy)
 
 
 def check_compute(command: list[str]) -> Finding:

@@ -10,7 +10,7 @@ from node.jobs import Assigned, Job
 from protocol.codec import pack, unpack
 from protocol.compute import Train, Trained
 from protocol.errors import ComputeError, PeerError, Reverted
-from protocol.ids import ZERO, short
+from protocol.ids import ZERO, job_round, short
 from protocol.merkle import MerkleTree, keccak256
 from protocol.messages import UNIT, RevealAnswer, RevealRequest, UnitBody
 from protocol.typed_data import WorkCommitment
@@ -38,7 +38,7 @@ async def _advance(ctx: Context, job: Job, number: int, item: Assigned) -> None:
     if entry is None:
         if await ctx.done(f"{key}/handed-back") is not None:
             return
-        await ctx.write("AttributionPool", "reserve", job.id, item.unit)
+        await ctx.write("AttributionPool", "reserve", job.id, job_round(job.id, number))
         ctx.note("train", f"reserved unit {short(item.unit)} of round {number + 1}")
         await ctx.did(f"{key}/session", ctx.private["session"])
         await _train(ctx, job, number, item)
@@ -145,10 +145,10 @@ def _own_unit(ctx: Context, unit: bytes) -> tuple[Job, UnitEntry]:
 
 
 async def _may_see(ctx: Context, job: Job, entry: UnitEntry, step: int, asker: bytes) -> bool:
-    """Step K's digests serve check C, so every drawn verifier may see them."""
+    """Step K's digests serve check C: every drawn verifier and committee member may see them."""
     drawn = await jobs.samples(ctx, job, entry) or {}
-    if step == job.spec.hyper.steps:
-        return asker in jobs.all_verifiers(drawn)
-    if step not in drawn:
+    last = step == job.spec.hyper.steps
+    if not last and step not in drawn:
         return False
-    return asker in drawn[step] or asker in await jobs.committee(ctx, job, entry)
+    members = jobs.all_verifiers(drawn) if last else drawn[step]
+    return asker in members or asker in await jobs.committee(ctx, job, entry)

@@ -48,8 +48,11 @@ def job_round(job: bytes, round_no: int) -> bytes:
 
 
 def unit_id(job: bytes, round_no: int, worker: bytes) -> bytes:
-    """Id of one worker's unit in one round of a job."""
-    return chain_id_of("openledger/unit", job, round_no.to_bytes(4, "big"), worker)
+    """Id of one worker's unit in one round of a job: ``AttributionPool.unitId`` of worker and round.
+
+    The id binds the worker's address (20 bytes), so no other account can reserve it.
+    """
+    return keccak(worker.rjust(32, b"\x00") + job_round(job, round_no))
 
 
 def checksum(address: bytes) -> str:

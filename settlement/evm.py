@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiohttp import ClientError
+from aiohttp import ClientConnectorError, ClientError
 from eth_abi.abi import decode, encode
 from hexbytes import HexBytes
 from web3 import AsyncHTTPProvider, AsyncWeb3
@@ -210,9 +210,18 @@ class EvmChain:
         except BlockNotFound as error:
             raise ChainError("no-block", str(error)) from error
         except (ClientError, OSError, TimeoutError) as error:
-            raise ChainError("unreachable", f"{self._url}: {error!r}") from error
+            raise ChainError("unreachable", f"{self._url}: {_cause(error)}") from error
         except Web3Exception as error:
             raise ChainError("rpc-error", f"{self._url}: {error}") from error
+
+
+def _cause(error: BaseException) -> str:
+    """Why an endpoint gave no answer, without aiohttp's representation of the connection."""
+    if isinstance(error, TimeoutError):
+        return f"no answer in {REQUEST_SECONDS:.0f} s"
+    if isinstance(error, ClientConnectorError):
+        return error.os_error.strerror or str(error.os_error)
+    return str(error) or type(error).__name__
 
 
 def _event(contract: str, log: LogReceipt) -> Event:

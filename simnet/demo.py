@@ -5,6 +5,7 @@ nodes' own APIs, and reads what happened from the chain and from those APIs. It 
 """
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -190,11 +191,21 @@ class Demo:
 
     def run(self) -> None:
         """Data, job, attribution, payment, answer, payment of the answer."""
+        self._strike("data")
         self._publish()
         self._post_job()
+        self._strike("job")
         self._follow_job()
+        self._strike("answer")
         self._chat()
         self._follow_answer()
+
+    def _strike(self, stage: str) -> None:
+        """The scenario's faults: SIGKILL, without a word to anybody."""
+        for fault in self.scenario.faults:
+            if fault.stage == stage:
+                self.progress.warn(f"fault: SIGKILL of {fault.node}")
+                self.group.processes[fault.node].signal(signal.SIGKILL)
 
     @property
     def builder(self) -> Member:

@@ -59,14 +59,6 @@ def _owners(demo: Demo) -> list[Member]:
     return [member for member in demo.members.values() if member.plan.shard]
 
 
-def _shares(view: Json, operator: str, kind: str, role: str) -> int:
-    return sum(
-        int(s["share"])
-        for s in view["attribution"]
-        if (s["owner"], s["kind"], s["role"]) == (operator, kind, role)
-    )
-
-
 def _contributor(demo: Demo, view: Json, member: Member) -> Json:
     operator, shard = member.identity.operator, member.plan.shard
     assert shard is not None
@@ -263,7 +255,8 @@ def _check_slash(demo: Demo, report: Json) -> list[Check]:
 
 def _check_fair(demo: Demo, report: Json) -> list[Check]:
     people = {c["name"]: c for c in report["contributors"]}
-    open_owners = [c for c in people.values() if not c["source"].startswith("civics")]
+    closed = {plan.name for plan in demo.scenario.datanets if plan.data_class == "private"}
+    open_owners = [c for c in people.values() if c["datanet"] not in closed]
     total = sum(c["share"] for c in open_owners)
     records = sum(c["records"] - c["reserved"] for c in open_owners)
     found = []

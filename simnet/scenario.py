@@ -42,6 +42,14 @@ class DatanetPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """SIGKILL of a process (a node's name, or ``chain``) right after a stage began: data, job, answer."""
+
+    node: str
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """``escrow`` and ``builder_open`` in OPEN."""
 
@@ -53,6 +61,7 @@ class Scenario:
     answer_tokens: int
     datanets: tuple[DatanetPlan, ...]
     nodes: tuple[NodePlan, ...]
+    faults: tuple[Fault, ...] = ()
 
     def named(self, name: str) -> NodePlan:
         return next(node for node in self.nodes if node.name == name)
@@ -97,12 +106,13 @@ def load_scenario(name: str) -> Scenario:
 def _scenario(table: dict[str, Any]) -> Scenario:
     nodes = tuple(_node(dict(item)) for item in table.pop("nodes"))
     datanets = tuple(DatanetPlan(**item) for item in table.pop("datanets"))
+    faults = tuple(Fault(**item) for item in table.pop("faults", ()))
     unknown = set(table) - {field.name for field in fields(Scenario)}
     if unknown:
         raise ValueError(f"unknown entry {sorted(unknown)[0]!r}")
     if len({node.name for node in nodes}) != len(nodes):
         raise ValueError("two nodes have one name")
-    return Scenario(**table, datanets=datanets, nodes=nodes)
+    return Scenario(**table, datanets=datanets, nodes=nodes, faults=faults)
 
 
 def _node(item: dict[str, Any]) -> NodePlan:

@@ -47,27 +47,24 @@ def doctor(context: typer.Context, as_json: JsonFlag = False) -> None:
 
 
 def _ask_chain(network: "NetworkFile", config: "NodeConfig", home: Home) -> "ChainFacts":
-    """One connection with the node's own chain client: the command line's only need of web3."""
+    """One connection as the node makes it."""
     import trio
 
     from node.aio import AioChain, AsyncioThread
+    from node.daemon import open_chain
     from node.doctor import ChainFacts
     from node.keys import load_identity
-    from settlement.evm import EvmChain
 
     operator = load_identity(home, passphrase(home)).operator
-    addresses = {item.name: network.contract(item.name) for item in network.genesis.contracts}
-    url = config.chain_rpc or network.rpc[0]
 
     async def ask() -> ChainFacts:
         with AsyncioThread() as thread:
-            client = EvmChain(url, network.genesis.chain_id, addresses)
-            await thread.run(client.start)
+            client = await open_chain(config, network, thread)
             chain = AioChain(client, thread)
             head = await chain.head()
             stake = await chain.read("WorkerStake", "stakeOf", operator)
             await thread.run(client.close)
-        return ChainFacts(chain.chain_id, head.time, int(stake))
+        return ChainFacts(chain.chain_id, head.time, operator, int(stake))
 
     return trio.run(ask)
 

@@ -9,9 +9,10 @@ import {WorkerStake} from "./WorkerStake.sol";
 /// @notice A pot's id binds its funder: keccak256(abi.encode(funder, salt)), so nobody can open a pot
 /// in another's name. A pot with pay per unit is a job: one draw closes it and what is left goes back
 /// to its funder. A pot without (unitPay 0) is a standing fee pot: draws leave it open, nothing
-/// returns. Anyone may top up either.
+/// returns. Anyone may top up either. A unit's id binds its operator in the same way, so nobody can
+/// take a unit that another was drawn for.
 /// @dev Invariants: the coins of this contract cover all escrows; reserved <= escrow of an open pot;
-/// a unit id is taken by one operator at a time and anchored at most once.
+/// a unit id is only ever its operator's, open at most once at a time and anchored at most once.
 abstract contract PotBook {
     using SafeERC20 for OpenToken;
 
@@ -177,8 +178,16 @@ abstract contract PotBook {
         token.safeTransferFrom(msg.sender, address(this), amount);
     }
 
-    /// @notice Reserve a unit's pay and lock the caller's stake under it.
-    function reserve(bytes32 pot, bytes32 unit) external {
+    /// @notice The id of an operator's unit.
+    function unitId(address operator, bytes32 task) public pure returns (bytes32) {
+        return keccak256(abi.encode(operator, task));
+    }
+
+    /// @notice Reserve the pay of the caller's unit and lock the caller's stake under it.
+    /// @param task what the unit is for, for example a round of a job; each operator has its own unit
+    /// of a task.
+    function reserve(bytes32 pot, bytes32 task) external returns (bytes32 unit) {
+        unit = unitId(msg.sender, task);
         Pot storage open = _openPot(pot);
         if (open.standing) revert NoUnits(pot);
         if (_units[unit].state != UnitState.None) revert WrongUnitState(unit, _units[unit].state);
@@ -192,7 +201,7 @@ abstract contract PotBook {
         stake.lock(msg.sender, unit, unitStake);
     }
 
-    /// @notice Give a unit back before anchoring, without penalty; another may reserve it.
+    /// @notice Give a unit back before anchoring, without penalty; its operator may reserve it again.
     function handBack(bytes32 unit) external {
         Unit storage held = _ownUnit(unit);
         _release(unit, held, UnitState.None, Release.HandedBack);

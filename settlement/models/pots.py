@@ -40,7 +40,12 @@ class Unit:
 
 def pot_id(funder: str, salt: bytes) -> bytes:
     """keccak256(abi.encode(funder, salt)): a pot's id binds its funder."""
-    return keccak(address_bytes(funder).rjust(32, b"\x00") + salt)
+    return _bound(funder, salt)
+
+
+def unit_id(operator: str, task: bytes) -> bytes:
+    """keccak256(abi.encode(operator, task)): a unit's id binds its operator."""
+    return _bound(operator, task)
 
 
 class PotBook(Model):
@@ -88,7 +93,8 @@ class PotBook(Model):
         self.emit("PotToppedUp", {"pot": pot, "source": sender, "amount": amount})
         self._token.transferFrom(self.address, sender, self.address, amount)
 
-    def reserve(self, sender: str, pot: bytes, unit: bytes) -> None:
+    def reserve(self, sender: str, pot: bytes, task: bytes) -> bytes:
+        unit = unit_id(sender, task)
         opened = self._open_pot(pot)
         if opened.standing:
             raise revert("NoUnits", pot)
@@ -103,6 +109,7 @@ class PotBook(Model):
         facts = {"pot": pot, "unit": unit, "operator": sender, "deadline": deadline}
         self.emit("UnitReserved", facts)
         self._stake.lock(self.address, sender, unit, self._unit_stake)
+        return unit
 
     def handBack(self, sender: str, unit: bytes) -> None:
         held = self._own_unit(sender, unit)
@@ -167,6 +174,9 @@ class PotBook(Model):
     def potId(self, funder: str, salt: bytes) -> bytes:
         return pot_id(funder, salt)
 
+    def unitId(self, operator: str, task: bytes) -> bytes:
+        return unit_id(operator, task)
+
     def potOf(self, pot: bytes) -> tuple[str, int, int, int, int, int, int]:
         p = self._pots[pot]
         facts = (p.funder, p.escrow, p.reserved, p.unit_pay, p.unit_seconds)
@@ -227,6 +237,10 @@ class PotBook(Model):
 
     def _settled(self, pot: Pot) -> bool:
         return 0 < pot.drawn_epoch <= self.activeEpoch()
+
+
+def _bound(account: str, name: bytes) -> bytes:
+    return keccak(address_bytes(account).rjust(32, b"\x00") + name)
 
 
 def _fundable(amount: int) -> None:

@@ -38,9 +38,9 @@ def test_the_score_gap_is_relative_to_the_largest() -> None:
 @pytest.mark.parametrize(
     ("rows", "evidence", "scores", "finding"),
     [
-        ((10, 100), 200, 50, ""),
+        ((10, 100), 25, 50, ""),
         ((10, 101), 0, 0, "rows"),
-        ((0,), 201, 0, "evidence"),
+        ((0,), 26, 0, "evidence"),
         ((0,), 0, 51, "scores"),
     ],
 )

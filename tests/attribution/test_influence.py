@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from attribution import evidence
 from attribution.bfloat import to_bytes
 from attribution.gram import gram
-from attribution.influence import SCALE, Gram, scores, whitened
+from attribution.influence import DAMPING, SCALE, Gram, scores, whitened
 from lora.vectors import Vector, pack, unpack
 from protocol.errors import DecodeError
 
@@ -30,13 +30,13 @@ def grams(rows: Rows, queries: Rows) -> Gram:
 
 
 def explicit(rows: Vector, queries: Vector) -> tuple[Vector, Vector, Vector]:
-    """sum over matrices of q^T (F + lam I)^-1 g with F written out, and the two squared norms."""
+    """sum over matrices of g^T (F + lam I)^-1 q with F written out, and the two squared norms."""
     influence, own, asked = 0.0, 0.0, 0.0
     for where in SLICES:
         g, q = rows[:, where].astype(np.float64), queries[:, where].astype(np.float64)
         fisher = g.T @ g / len(g)
-        damping = np.trace(fisher) / len(fisher)
-        inverse = np.linalg.inv(fisher + damping * np.eye(g.shape[1]))
+        damping = DAMPING * np.trace(fisher) / len(fisher)
+        inverse = np.linalg.inv(fisher + damping * np.eye(len(fisher)))
         influence = influence + g @ inverse @ q.T
         own = own + np.einsum("id,de,ie->i", g, inverse, g)
         asked = asked + np.einsum("id,de,ie->i", q, inverse, q)
@@ -48,8 +48,8 @@ def test_the_dual_form_is_the_explicit_formula(count: int) -> None:
     rows, queries = normal(1, count), normal(2, 4)
     found = whitened(grams(rows, queries))
     influence, own, asked = explicit(rows, queries)
-    np.testing.assert_allclose(found.influence, influence, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(found.rows, own, rtol=1e-5)
+    np.testing.assert_allclose(found.influence, influence, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found.rows, own, rtol=1e-4)
     np.testing.assert_allclose(found.queries, asked, rtol=1e-4)
 
 

@@ -177,15 +177,15 @@ def test_the_earlier_of_two_equal_rows_earns_at_least_as_much(
 
 
 def test_queries_of_a_minority_cannot_pay_a_row_that_the_rest_refuses() -> None:
-    """Junk that only helps junk: three honest queries refuse it, one accomplice's embraces it."""
+    """Junk that only helps junk: four honest queries refuse it, one accomplice's embraces it."""
     rows = (row(0, 0), row(1, 0))
-    queries = tuple(Query(owner, NETS[0], PPM, frozenset()) for owner in (2, 2, 2, 5))
-    scores = ((50, -1), (60, -1), (40, -1), (-9, 10**9))
+    queries = tuple(Query(owner, NETS[0], PPM, frozenset()) for owner in (2, 2, 2, 2, 5))
+    scores = ((50, -1), (60, -1), (40, -1), (70, -1), (-9, 10**9))
     assert World(rows, queries, scores).pay() == {0: POT}
 
 
 def test_the_threshold_comes_from_other_datanets() -> None:
-    """Rows score +-100 on queries of the other Datanet: 250 is worth little, 90 nothing."""
+    """Rows score +-100 on queries of the other Datanet: 250 is worth little."""
     rows = (row(0, 0), row(1, 0), row(3, 1))
     queries = (Query(2, NETS[0], PPM, frozenset()), Query(4, NETS[1], PPM, frozenset()))
     scores = ((250, 90, 100), (100, -100, 1_000))

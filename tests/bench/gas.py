@@ -12,7 +12,7 @@ from protocol.params import OPEN
 from settlement import claims
 from settlement.sumtree import SumLeaf, SumTree
 from settlement.vouchers import Usage
-from tests.contracts.scene import Scene
+from tests.contracts.scene import TASK, UNIT, Scene
 from tests.settlement.pair import ACCOUNTS, KEYS, PARAMS
 
 LEAVES = 1024
@@ -88,9 +88,8 @@ def channel(scene: Scene) -> list[tuple[str, int, int]]:
 
 def units(scene: Scene) -> list[tuple[str, int, int]]:
     """A unit's way: reserved, anchored."""
-    unit = b"u" * 32
-    reserved = scene.done(4, "AttributionPool", "reserve", scene.job, unit).gas
-    anchored = scene.done(4, "AttributionPool", "anchor", unit, b"r" * 32, b"a" * 32).gas
+    reserved = scene.done(4, "AttributionPool", "reserve", scene.job, TASK).gas
+    anchored = scene.done(4, "AttributionPool", "anchor", UNIT, b"r" * 32, b"a" * 32).gas
     return [("reserve a unit", reserved, 0), ("anchor a unit", anchored, 0)]
 
 

@@ -8,12 +8,14 @@ from protocol.ids import address_bytes
 from protocol.params import OPEN
 from settlement import claims, vouchers
 from settlement.deploy import DeployParams
+from settlement.models.pots import unit_id
 from settlement.sumtree import SumTree
 from tests.settlement.pair import ACCOUNTS, CHAIN_ID, KEYS, PARAMS, Outcome, Pair
 
 OPERATORS = 4
 SALT = b"j" * 32
-UNIT = b"u" * 32
+TASK = b"u" * 32
+UNIT = unit_id(ACCOUNTS[4], TASK)  # account 4's
 STAKE = 100 * OPEN
 NOBODY = "0x" + "00" * 20
 

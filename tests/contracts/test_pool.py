@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol import typed_data
+from protocol.ids import address_bytes, job_round, unit_id
 from protocol.params import OPEN
 from settlement import claims
 from settlement.deploy import create_address
-from tests.contracts.scene import SALT, UNIT, Scene, high_s
+from tests.contracts.scene import SALT, TASK, UNIT, Scene, high_s
 from tests.settlement.pair import ACCOUNTS, CHAIN_ID, PARAMS
 
 POOL = "AttributionPool"
@@ -224,7 +225,7 @@ def test_the_rest_of_a_drawn_pot_returns_when_its_epoch_is_active(scene: Scene) 
 
 
 def test_an_undrawn_pot_returns_only_when_idle(scene: Scene) -> None:
-    scene.done(4, POOL, "reserve", scene.job, UNIT)
+    scene.done(4, POOL, "reserve", scene.job, TASK)
     scene.wait(PARAMS.reclaim_seconds + 50)
     assert scene.refused(0, POOL, "reclaim", scene.job) == "NotIdle"
     scene.done(8, POOL, "expire", UNIT)
@@ -245,18 +246,36 @@ def test_nobody_opens_a_pot_in_another_s_name(scene: Scene) -> None:
 
 def test_the_whole_reservation_of_a_pot_is_covered(scene: Scene) -> None:
     for number in range(4):
-        scene.done(number % 4 + 1, POOL, "reserve", scene.job, bytes([number]) * 32)
-    assert scene.refused(4, POOL, "reserve", scene.job, UNIT) == "PotExhausted"
-    scene.done(4, POOL, "handBack", bytes([3]) * 32)
-    scene.done(4, POOL, "reserve", scene.job, UNIT)
+        scene.done(number + 1, POOL, "reserve", scene.job, TASK)
+    assert scene.refused(4, POOL, "reserve", scene.job, b"v" * 32) == "PotExhausted"
+    scene.done(4, POOL, "handBack", UNIT)
+    scene.done(4, POOL, "reserve", scene.job, b"v" * 32)
+
+
+def test_nobody_takes_another_s_unit(scene: Scene) -> None:
+    """Whatever account 3 reserves first, account 4's unit is free, and only account 4 gets it."""
+    for task in (TASK, UNIT):
+        taken = scene.done(3, POOL, "reserve", scene.job, task).events[0][2]["unit"]
+        assert taken == scene.read(POOL, "unitId", ACCOUNTS[3], task) != UNIT
+    assert scene.read(POOL, "unitOf", UNIT)[3] == 0
+    assert scene.refused(3, POOL, "handBack", UNIT) == "WrongUnitState"
+    reserved = scene.done(4, POOL, "reserve", scene.job, TASK).events[0][2]
+    assert (reserved["unit"], reserved["operator"]) == (UNIT, ACCOUNTS[4])
+    assert scene.refused(3, POOL, "handBack", UNIT) == "NotUnitOperator"
+
+
+def test_a_drawn_worker_s_unit_id_is_the_pool_s(scene: Scene) -> None:
+    for number, account in enumerate(ACCOUNTS[1:5]):
+        unit = scene.read(POOL, "unitId", account, job_round(scene.job, number))
+        assert unit == unit_id(scene.job, number, address_bytes(account))
 
 
 def test_a_unit_is_anchored_once_in_time_by_its_operator(scene: Scene) -> None:
-    scene.done(4, POOL, "reserve", scene.job, UNIT)
+    scene.done(4, POOL, "reserve", scene.job, TASK)
     assert scene.read("WorkerStake", "lockedOf", ACCOUNTS[4]) == PARAMS.unit_stake
     anchor = (UNIT, b"r" * 32, b"a" * 32)
     assert scene.refused(3, POOL, "anchor", *anchor) == "NotUnitOperator"
-    assert scene.refused(3, POOL, "reserve", scene.job, UNIT) == "WrongUnitState"
+    assert scene.refused(4, POOL, "reserve", scene.job, TASK) == "WrongUnitState"
     scene.done(4, POOL, "anchor", *anchor)
     assert scene.refused(4, POOL, "anchor", *anchor) == "WrongUnitState"
     assert scene.refused(4, POOL, "handBack", UNIT) == "WrongUnitState"
@@ -265,7 +284,7 @@ def test_a_unit_is_anchored_once_in_time_by_its_operator(scene: Scene) -> None:
 
 
 def test_a_late_unit_is_not_anchored_and_frees_pay_and_stake(scene: Scene) -> None:
-    scene.done(4, POOL, "reserve", scene.job, UNIT)
+    scene.done(4, POOL, "reserve", scene.job, TASK)
     scene.wait(30)
     assert scene.refused(8, POOL, "expire", UNIT) == "DeadlineAhead"
     scene.wait(1)
@@ -273,11 +292,11 @@ def test_a_late_unit_is_not_anchored_and_frees_pay_and_stake(scene: Scene) -> No
     scene.done(8, POOL, "expire", UNIT)
     assert scene.read("WorkerStake", "lockedOf", ACCOUNTS[4]) == 0
     assert scene.read(POOL, "potOf", scene.job)[2] == 0
-    scene.done(3, POOL, "reserve", scene.job, UNIT)
+    scene.done(4, POOL, "reserve", scene.job, TASK)
 
 
 def test_a_unit_s_stake_is_free_when_its_draw_is_active(scene: Scene) -> None:
-    scene.done(4, POOL, "reserve", scene.job, UNIT)
+    scene.done(4, POOL, "reserve", scene.job, TASK)
     scene.done(4, POOL, "anchor", UNIT, b"r" * 32, b"a" * 32)
     assert scene.refused(8, POOL, "settleUnit", UNIT) == "NotSettled"
     epoch = scene.epoch(scene.tree(0, 0, 0, 10 * OPEN), draw(scene, 10 * OPEN))
@@ -290,7 +309,7 @@ def test_a_unit_s_stake_is_free_when_its_draw_is_active(scene: Scene) -> None:
 
 
 def test_a_slashed_unit_settles_never_and_its_pay_returns(scene: Scene) -> None:
-    scene.done(4, POOL, "reserve", scene.job, UNIT)
+    scene.done(4, POOL, "reserve", scene.job, TASK)
     scene.done(4, POOL, "anchor", UNIT, b"r" * 32, b"a" * 32)
     scene.done(8, "CommitteeSlasher", "execute", *scene.slash_args(4, 5 * OPEN))
     scene.settle(OPEN)
@@ -298,13 +317,13 @@ def test_a_slashed_unit_settles_never_and_its_pay_returns(scene: Scene) -> None:
     scene.done(8, POOL, "expire", UNIT)
     assert scene.read(POOL, "unitOf", UNIT)[3] == 4
     assert scene.read(POOL, "potOf", scene.job)[2] == 0
-    assert scene.refused(3, POOL, "reserve", scene.job, UNIT) == "PotClosed"
+    assert scene.refused(3, POOL, "reserve", scene.job, TASK) == "PotClosed"
 
 
 def test_no_stake_no_unit(scene: Scene) -> None:
     scene.done(4, "WorkerStake", "unbond", ACCOUNTS[4], 96 * OPEN)
-    assert scene.refused(4, POOL, "reserve", scene.job, UNIT) == "InsufficientStake"
-    assert scene.refused(8, POOL, "reserve", scene.job, UNIT) == "InsufficientStake"
+    assert scene.refused(4, POOL, "reserve", scene.job, TASK) == "InsufficientStake"
+    assert scene.refused(8, POOL, "reserve", scene.job, TASK) == "InsufficientStake"
 
 
 def test_a_rotated_payout_changes_no_leaf(scene: Scene) -> None:

@@ -7,7 +7,7 @@ import pytest
 from protocol import typed_data
 from protocol.params import OPEN
 from settlement.models.token import Permit
-from tests.contracts.scene import NOBODY, STAKE, UNIT, Scene, high_s
+from tests.contracts.scene import NOBODY, STAKE, TASK, UNIT, Scene, high_s
 from tests.settlement.pair import ACCOUNTS, KEYS, PARAMS, START
 
 POOL, STAKES, SLASHER, REGISTRY = (
@@ -69,9 +69,9 @@ def test_a_further_unbonding_restarts_the_clock(scene: Scene) -> None:
 
 
 def test_locked_stake_neither_leaves_nor_pays_for_another_unit(scene: Scene) -> None:
-    other = b"v" * 32
-    scene.done(4, POOL, "reserve", scene.job, UNIT)
-    scene.done(4, POOL, "reserve", scene.job, other)
+    other = scene.read(POOL, "unitId", ACCOUNTS[4], b"v" * 32)
+    scene.done(4, POOL, "reserve", scene.job, TASK)
+    scene.done(4, POOL, "reserve", scene.job, b"v" * 32)
     free = STAKE - 2 * PARAMS.unit_stake
     assert scene.refused(4, STAKES, "unbond", ACCOUNTS[4], free + 1) == "InsufficientStake"
     scene.done(8, SLASHER, "execute", *scene.slash_args(4, 2**255))
@@ -81,7 +81,7 @@ def test_locked_stake_neither_leaves_nor_pays_for_another_unit(scene: Scene) -> 
 
 
 def test_a_slash_below_the_lock_frees_the_rest(scene: Scene) -> None:
-    scene.done(4, POOL, "reserve", scene.job, UNIT)
+    scene.done(4, POOL, "reserve", scene.job, TASK)
     scene.done(8, SLASHER, "execute", *scene.slash_args(4, OPEN))
     assert scene.read(STAKES, "lockedOf", ACCOUNTS[4]) == 0
     assert scene.read(STAKES, "stakeOf", ACCOUNTS[4]) == STAKE - OPEN

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -11,7 +10,6 @@ import trio
 from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
 Scheme = Literal["dark", "light"]
-CHROMIUM = Path("/usr/bin/chromium")
 # As root in a sandbox, and silent towards the network.
 FLAGS = [
     "--no-sandbox",
@@ -33,13 +31,14 @@ pytestmark = pytest.mark.browser
 class Pages:
     """One Chromium for all tests, driven in the one thread that Playwright binds to."""
 
-    def __init__(self) -> None:
+    def __init__(self, executable: str) -> None:
+        self.executable = executable
         self.thread = ThreadPoolExecutor(1)
         self.thread.submit(self._start).result()
 
     def _start(self) -> None:
         self.driver = sync_playwright().start()
-        self.browser = self.driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        self.browser = self.driver.chromium.launch(executable_path=self.executable, args=FLAGS)
 
     def stop(self) -> None:
         for end in (lambda: self.browser.close(), lambda: self.driver.stop()):
@@ -84,10 +83,8 @@ class Visit:
 
 
 @pytest.fixture(scope="module")
-def pages() -> Iterator[Pages]:
-    if not CHROMIUM.exists():
-        pytest.fail(f"{CHROMIUM} is missing. Install it: apt-get install chromium")
-    pages = Pages()
+def pages(chromium: str) -> Iterator[Pages]:
+    pages = Pages(chromium)
     yield pages
     pages.stop()
 

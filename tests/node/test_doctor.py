@@ -17,17 +17,16 @@ from node.doctor import (
     check_clock,
     check_compute,
     check_port,
-    check_stake,
     examine,
 )
 from node.home import Home
 from node.keys import create_identity, export_backup, load_identity
 from protocol.errors import ChainError
-from protocol.params import preset
+from protocol.params import OPEN, preset
 
 NOW = 1_767_225_600
 PAYOUT = "0x52908400098527886E0F7030069857D2E4169EE7"
-GOOD = ChainFacts(31_337, NOW - 1, 0)
+GOOD = ChainFacts(31_337, NOW - 1, PAYOUT, 10 * OPEN)
 
 
 @pytest.fixture
@@ -79,9 +78,9 @@ def test_each_fault_of_the_chain_is_found_with_its_remedy(home: Home) -> None:
         raise ChainError("unreachable", "no answer")
 
     assert "http://127.0.0.1:9" in faults(home, probe=unreachable)["chain"].remedy
-    wrong = faults(home, facts=ChainFacts(1, NOW, 0))
+    wrong = faults(home, facts=replace(GOOD, chain_id=1))
     assert "lives on 31337" in wrong["chain"].text
-    assert "clock" in faults(home, facts=ChainFacts(31_337, NOW - 600, 0))
+    assert "clock" in faults(home, facts=replace(GOOD, head_time=NOW - 600))
 
 
 def test_a_taken_port_is_a_fault_and_port_0_never() -> None:
@@ -99,12 +98,14 @@ def test_the_clock_may_differ_by_two_minutes(skew: int, ok: bool) -> None:
     assert check_clock(NOW - skew, NOW).ok is ok
 
 
-def test_only_working_roles_need_stake() -> None:
-    assert check_stake(0, 10, ("contributor", "seed")).ok
-    assert check_stake(10, 10, ("worker",)).ok
-    lacking = check_stake(9, 10, ("contributor", "verifier"))
-    assert not lacking.ok
-    assert "verifier" in lacking.text
+def test_stake_is_what_the_roles_need_together(home: Home) -> None:
+    config = replace(load_config(home), roles=("contributor", "worker"))
+    lacking = faults(home, config)["stake"]
+    assert lacking.text == "10 OPEN for contributor, worker, 110 needed"
+    assert "deposit 100 OPEN" in lacking.remedy
+    assert PAYOUT in lacking.remedy
+    assert "stake" not in faults(home, config, facts=replace(GOOD, stake=110 * OPEN))
+    assert "stake" in faults(home, facts=replace(GOOD, stake=0))
 
 
 def test_a_compute_child_that_cannot_start_shows_its_last_line() -> None:

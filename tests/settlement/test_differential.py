@@ -15,7 +15,7 @@ from tests.settlement.pair import ACCOUNTS, CHAIN_ID, KEYS, TREASURY, Pair
 
 OWNERS = 4  # accounts 1..4 are registered operators, 1..3 sit on both quorums
 SALTS = [bytes([letter]) * 32 for letter in b"abcdef"]
-UNITS = [bytes([letter]) * 32 for letter in b"uvw"]
+TASKS = [bytes([letter]) * 32 for letter in b"uvw"]
 ASSETS = [bytes([letter]) * 32 for letter in b"mn"]
 HUGE = 2**256 - 1
 STEPS = """
@@ -59,6 +59,7 @@ class Story:
         self.tree = claims.tree_of(ACCOUNTS[1:2], {})
         self.earned: dict[int, int] = {}
         self.pots = [b"?" * 32]
+        self.units = [b"?" * 32]
         self.opened = [(0, b"?" * 32)]
         for owner in range(1, OWNERS + 1):
             assert self.pair.write(owner, "AssetRegistry", "registerOwner", ACCOUNTS[owner + 4])
@@ -87,9 +88,12 @@ class Story:
     def pot(self, op: Op) -> bytes:
         return self.pots[-1 - op.other % len(self.pots)]
 
+    def unit(self, op: Op) -> bytes:
+        return self.units[-1 - op.which % len(self.units)]
+
     def holder(self, op: Op) -> Op:
         """The step by the unit's operator, unless it shall be a stranger's."""
-        operator = self.pair.read("AttributionPool", "unitOf", UNITS[op.which % 3])[1]
+        operator = self.pair.read("AttributionPool", "unitOf", self.unit(op))[1]
         known = operator in ACCOUNTS and op.other > 1
         return replace(op, who=ACCOUNTS.index(operator)) if known else op
 
@@ -106,19 +110,21 @@ class Story:
         self.channels(payer(op), "topUp", self.channel(op)[1], op.amount)
 
     def do_reserve(self, op: Op) -> None:
-        self.pool(op, "reserve", self.pot(op), UNITS[op.which % 3])
+        task = TASKS[op.which % 3]
+        if self.pool(op, "reserve", self.pot(op), task):
+            self.units.append(self.pair.read("AttributionPool", "unitId", ACCOUNTS[op.who], task))
 
     def do_anchor(self, op: Op) -> None:
-        self.pool(self.holder(op), "anchor", UNITS[op.which % 3], b"r" * 32, b"a" * 32)
+        self.pool(self.holder(op), "anchor", self.unit(op), b"r" * 32, b"a" * 32)
 
     def do_handBack(self, op: Op) -> None:
-        self.pool(self.holder(op), "handBack", UNITS[op.which % 3])
+        self.pool(self.holder(op), "handBack", self.unit(op))
 
     def do_expire(self, op: Op) -> None:
-        self.pool(op, "expire", UNITS[op.which % 3])
+        self.pool(op, "expire", self.unit(op))
 
     def do_settle(self, op: Op) -> None:
-        self.pool(op, "settleUnit", UNITS[op.which % 3])
+        self.pool(op, "settleUnit", self.unit(op))
 
     def do_reclaim(self, op: Op) -> None:
         self.pair.write(payer(op), "AttributionPool", "reclaim", self.pot(op))
@@ -172,7 +178,7 @@ class Story:
         op = self.holder(op)
         amount = op.amount if op.other == 5 else min(op.amount, 3 * OPEN)
         order = typed_data.Slash(
-            address_bytes(ACCOUNTS[op.who]), UNITS[op.which % 3], amount, b"e" * 32, reporter
+            address_bytes(ACCOUNTS[op.who]), self.unit(op), amount, b"e" * 32, reporter
         )
         domain = self.domain("CommitteeSlasher")
         signatures = [typed_data.sign(key, order.digest(domain)) for key in KEYS[2:4]]
@@ -255,7 +261,7 @@ class Story:
             assert locked <= stake
             bonded += stake + read("WorkerStake", "unbondingOf", account)[0]
         assert bonded == balances[addresses["WorkerStake"]]
-        for unit in UNITS:
+        for unit in self.units:
             read("AttributionPool", "unitOf", unit)
             read("WorkerStake", "lockOf", unit)
         read("AttributionPool", "activeRoot")

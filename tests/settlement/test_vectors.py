@@ -11,7 +11,7 @@ from typing import Any
 from protocol import merkle, typed_data
 from protocol.params import OPEN
 from settlement import claims, vouchers
-from tests.contracts.scene import UNIT, Scene
+from tests.contracts.scene import TASK, UNIT, Scene
 from tests.settlement.pair import ACCOUNTS, KEYS, PARAMS
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "settlement.json"
@@ -54,6 +54,7 @@ def vectors(scene: Scene) -> dict[str, Any]:
                 "proofs": [claims.claim_args(tree, index)[3] for index in range(4)],
             },
             "pot": {"funder": ACCOUNTS[0], "salt": b"j" * 32, "id": scene.job},
+            "unit": {"operator": ACCOUNTS[4], "task": TASK, "id": UNIT},
             "commit": {
                 "digest": epoch.digest(domains["AttributionPool"]),
                 "arguments": scene.commit_args(epoch),
@@ -85,6 +86,7 @@ def test_python_reproduces_the_vectors() -> None:
 def test_the_contracts_accept_the_vectors() -> None:
     scene, known = Scene(), json.loads(VECTORS.read_text())
     assert scene.read("AttributionPool", "potId", ACCOUNTS[0], b"j" * 32) == raw(known["pot"]["id"])
+    assert scene.read("AttributionPool", "unitId", ACCOUNTS[4], TASK) == raw(known["unit"]["id"])
     struct, draws, signatures = known["commit"]["arguments"]
     epoch = tuple(int(v) if not v.startswith("0x") else raw(v) for v in struct)
     drawn = tuple((raw(pot), int(amount)) for pot, amount in draws)

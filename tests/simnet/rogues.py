@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import starmap
 
 import trio
 
@@ -13,7 +14,7 @@ from protocol.seams import Blobs, Compute
 class Rogue:
     """Honest in everything but what it trains; ``spoil`` changes the states it commits to."""
 
-    def __init__(self, compute: Compute, spoil: Callable[[StepState], StepState]) -> None:
+    def __init__(self, compute: Compute, spoil: Callable[[int, StepState], StepState]) -> None:
         self._compute = compute
         self._spoil = spoil
 
@@ -21,7 +22,7 @@ class Rogue:
         done = await self._compute.run(request)
         if not isinstance(done, Trained):
             return done
-        return replace(done, states=tuple(self._spoil(state) for state in done.states))
+        return replace(done, states=tuple(starmap(self._spoil, enumerate(done.states))))
 
     async def close(self) -> None:
         await self._compute.close()
@@ -39,7 +40,7 @@ class Stuck(Rogue):
 def withhold(compute: Compute, blobs: Blobs) -> Compute:
     """Commits to gradients that it never shows."""
 
-    def spoil(state: StepState) -> StepState:
+    def spoil(step: int, state: StepState) -> StepState:
         return state if state.g == ZERO else replace(state, g=content_id(b"nowhere" + state.g))
 
     return Rogue(compute, spoil)
@@ -48,11 +49,11 @@ def withhold(compute: Compute, blobs: Blobs) -> Compute:
 def junk(compute: Compute, blobs: Blobs) -> Compute:
     """Commits to bytes that are no vectors, so that nobody can re-compute them."""
 
-    def spoil(state: StepState) -> StepState:
-        return replace(state, m=blobs.put(b"no vector" + state.m))
+    def spoil(step: int, state: StepState) -> StepState:
+        return replace(state, m=blobs.put(b"no vector" + state.m)) if step else state
 
     return Rogue(compute, spoil)
 
 
 def stuck(compute: Compute, blobs: Blobs) -> Compute:
-    return Stuck(compute, lambda state: state)
+    return Stuck(compute, lambda step, state: state)

@@ -1,0 +1,168 @@
+"""Mail: what is kept, what is refused and why, and catching up."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.mail import LIFETIME_S, Mail
+from protocol.codec import pack, unpack
+from protocol.errors import Ignore, Reject
+from protocol.messages import BlobHint, DatanetRecord, EpochVote
+from protocol.signing import Envelope, public_key, seal
+
+NETWORK, OTHER_NETWORK = b"n" * 32, b"o" * 32
+ANN, BOB = b"a" * 32, b"b" * 32
+NOW = 1_800_000_000.0
+HINT = BlobHint((b"h" * 32,))
+
+
+def mail(seed: bytes = BOB, standing: bool = True, network: bytes = NETWORK) -> Mail:
+    return Mail(network, seed, lambda author: standing)
+
+
+def sent(body: object = HINT, now: float = NOW, network: bytes = NETWORK) -> Envelope:
+    """What Ann's node writes."""
+    return mail(ANN, network=network).write(body, now)
+
+
+def changed(envelope: Envelope, **fields: object) -> bytes:
+    """Another envelope, honestly signed by Ann."""
+    return pack(seal(replace(envelope, **fields, signature=bytes(64)), ANN))  # type: ignore[arg-type]
+
+
+def test_what_one_writes_another_keeps_with_its_author() -> None:
+    box, envelope = mail(), sent()
+    letter = box.accept(pack(envelope), NOW)
+    assert letter.body == HINT
+    assert letter.envelope.author == public_key(ANN)
+    assert box.letters(BlobHint) == [letter]
+    assert box.bodies(BlobHint) == [HINT]
+    assert box.bodies(EpochVote) == []
+
+
+def test_our_own_messages_are_kept_at_once_and_their_echo_is_a_duplicate() -> None:
+    box = mail()
+    envelope = box.write(HINT, NOW)
+    assert box.bodies(BlobHint) == [HINT]
+    with pytest.raises(Ignore, match="duplicate"):
+        box.accept(pack(envelope), NOW)
+
+
+@pytest.mark.parametrize("later", [0.0, 10.0, LIFETIME_S - 2.0])
+def test_a_replay_is_ignored(later: float) -> None:
+    box, raw = mail(), pack(sent())
+    box.accept(raw, NOW)
+    with pytest.raises(Ignore, match="duplicate"):
+        box.accept(raw, NOW + later)
+    assert box.refused["duplicate"] == 1
+    assert len(box.letters(BlobHint)) == 1
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason", "raw", "now"),
+    [
+        (Ignore, "unknown-kind", changed(sent(), kind="Gossip2"), NOW),
+        (Ignore, "unknown-version", changed(sent(), version=99), NOW),
+        (Reject, "wrong-network", pack(sent(network=OTHER_NETWORK)), NOW),
+        (Ignore, "expired", pack(sent()), NOW + LIFETIME_S),
+        (Ignore, "clock-skew", pack(sent(now=NOW + 31)), NOW),
+        (Reject, "bad-lifetime", changed(sent(), expires=int(NOW) + LIFETIME_S + 1), NOW),
+        (Reject, "bad-signature", pack(replace(sent(), signature=bytes(64))), NOW),
+        (Reject, "wrong-shape", changed(sent(), kind="EpochVote"), NOW),
+        (Reject, "not-msgpack", changed(sent(), body=b"\xc1"), NOW),
+        (Reject, "too-large", pack(sent()) + bytes(8_192), NOW),
+    ],
+)
+def test_each_refusal_has_its_verdict_and_is_counted(
+    verdict: type[Exception], reason: str, raw: bytes, now: float
+) -> None:
+    box = mail()
+    with pytest.raises(verdict, match=reason):
+        box.accept(raw, now)
+    assert dict(box.refused) == {reason: 1}
+    assert box.missing((), now) == ()
+
+
+def test_an_unstaked_author_is_ignored_until_it_is_staked() -> None:
+    staked: set[bytes] = set()
+    box, raw = Mail(NETWORK, BOB, staked.__contains__), pack(sent())
+    for _ in range(3):
+        with pytest.raises(Ignore, match="no-stake"):
+            box.accept(raw, NOW)
+    staked.add(public_key(ANN))
+    assert box.accept(raw, NOW).body == HINT
+    assert box.refused["no-stake"] == 3
+
+
+def test_one_author_cannot_flood_and_does_not_stop_others() -> None:
+    box, refused = mail(b"c" * 32), 0
+    letters = [pack(sent(BlobHint((n.to_bytes(32, "big"),)))) for n in range(700)]
+    for raw in letters:
+        try:
+            box.accept(raw, NOW)
+        except Ignore as verdict:
+            assert verdict.reason == "author-rate"
+            refused += 1
+    assert 0 < refused < len(letters)
+    assert box.accept(pack(mail(BOB).write(HINT, NOW)), NOW).body == HINT
+
+
+@given(st.binary(max_size=300))
+def test_hostile_bytes_end_in_a_verdict(raw: bytes) -> None:
+    with pytest.raises((Ignore, Reject)):
+        mail().accept(raw, NOW)
+
+
+@given(st.data())
+def test_a_flipped_bit_ends_in_a_verdict(data: st.DataObject) -> None:
+    raw = bytearray(pack(sent()))
+    raw[data.draw(st.integers(0, len(raw) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    with pytest.raises((Ignore, Reject)):
+        mail().accept(bytes(raw), NOW)
+
+
+# -- catching up ---
+
+
+def full(count: int) -> Mail:
+    box = mail()
+    for number in range(count):
+        box.write(BlobHint((number.to_bytes(32, "big"),)), NOW)
+    return box
+
+
+def test_sync_gives_what_is_missing_and_only_that() -> None:
+    ours, theirs = full(5), mail(ANN)
+    assert len(ours.missing(theirs.ids(NOW), NOW)) == 5
+    for raw in ours.missing(theirs.ids(NOW), NOW):
+        theirs.accept(raw, NOW)
+    assert theirs.bodies(BlobHint) == ours.bodies(BlobHint)
+    assert ours.missing(theirs.ids(NOW), NOW) == ()
+
+
+def test_an_answer_is_bounded_and_rounds_of_them_reach_the_end() -> None:
+    ours, theirs = full(600), mail(ANN)
+    rounds = 0
+    while missing := ours.missing(theirs.ids(NOW), NOW):
+        assert len(missing) <= 256
+        for raw in missing:
+            theirs.accept(raw, NOW + rounds * 10)
+        rounds += 1
+    assert rounds == 3
+    assert len(theirs.letters(BlobHint)) == 600
+
+
+def test_expired_messages_are_neither_listed_nor_given() -> None:
+    box = full(3)
+    assert len(box.ids(NOW)) == 3
+    assert box.ids(NOW + LIFETIME_S) == ()
+    assert box.missing((), NOW + LIFETIME_S) == ()
+
+
+def test_a_synced_message_is_the_envelope_as_its_author_signed_it() -> None:
+    envelope = sent(DatanetRecord("kjv", 1, "open", "PD", "a text"))
+    box = mail()
+    box.accept(pack(envelope), NOW)
+    assert unpack(Envelope, box.missing((), NOW)[0]) == envelope
