@@ -12,7 +12,7 @@ from typing import Any
 
 from protocol.errors import OperatorError
 from protocol.ids import Address, Hash, Name, address_bytes, checksum, value_id
-from protocol.params import Params, preset
+from protocol.params import PRESETS, Params, preset
 
 MAX_FILE_BYTES = 64 * 1024
 REMEDY = "Ask whoever runs the network for its current file."
@@ -114,7 +114,7 @@ class _Reader:
         self._table = dict(table)
 
     def network(self) -> NetworkFile:
-        name, params = self._take("name", str), preset(self._take("preset", str))
+        name, params = self._take("name", str), self._preset()
         genesis = Genesis(
             chain_id=self._number("chain_id"),
             genesis_block=self._number("genesis_block"),
@@ -131,6 +131,12 @@ class _Reader:
         if self._table:
             raise _bad(self._path, f"unknown entry {sorted(self._table)[0]!r}")
         return file
+
+    def _preset(self) -> Params:
+        named = self._take("preset", str)
+        if named not in PRESETS:
+            raise _bad(self._path, f"preset = {named!r}; known: {', '.join(PRESETS)}")
+        return preset(named)
 
     def _take(self, key: str, kind: type[Any]) -> Any:
         if key not in self._table:

@@ -88,9 +88,14 @@ def decide(existing: Sequence[Placed], new: Sequence[Placed]) -> list[Kept]:
 
 
 class Precedence:
-    """The n-grams of all originals so far; each new record is measured, then joins them."""
+    """The n-grams of all originals so far; each new record is measured, then joins them.
 
-    def __init__(self) -> None:
+    ``most_words``: how much of a record counts. Training and attribution cut a record at so many tokens
+    and a token is at most a word, so words behind them would only dilute what was copied.
+    """
+
+    def __init__(self, most_words: int | None = None) -> None:
+        self._most_words = most_words
         self._originals: list[tuple[Hash, bytes]] = []
         self._last: Order | None = None
         self._words: dict[str, int] = {}
@@ -112,7 +117,9 @@ class Precedence:
     def _grams(self, record: Record) -> set[int]:
         """The record's distinct skip-grams, as numbers that are equal where the words are."""
         words = _WORD.findall(f"{record.prompt} {record.completion}".casefold())
-        numbers = [self._words.setdefault(word, len(self._words)) for word in words]
+        numbers = [
+            self._words.setdefault(word, len(self._words)) for word in words[: self._most_words]
+        ]
         return set(_skip_grams(numbers)) or {-1}
 
     def _covered(self, grams: set[int]) -> Counter[int]:

@@ -5,20 +5,26 @@ A recipe is the whole truth of a run: TOML with ``name``, ``base``, ``datanets``
 """
 
 import tomllib
+from decimal import Context as Precision
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from lora.recipe import Recipe
-from node import data, jobs
+from node import data, epoch, jobs
 from node.context import Context
+from node.terms import RULE_VERSION
 from protocol.compute import AdapterMade, NewAdapter
 from protocol.errors import OperatorError
 from protocol.ids import short
 from protocol.messages import JobSpec
-from protocol.params import OPEN
+from protocol.params import OPEN, in_open
 
-RULE_VERSION = 1
-KEYS = {"name", "base", "datanets", "escrow", "include_private", "train"}
+KINDS: dict[str, type] = {"name": str, "base": str, "datanets": list, "escrow": str}
+OPTIONAL: dict[str, type] = {"include_private": bool, "train": dict}
+KEYS = {*KINDS, *OPTIONAL}
+MAX_DATANETS, MAX_TEXT = 16, {"name": 128, "base": 512}  # of a JobSpec
+MAX_OPEN = 10**30  # far above any supply, far below uint256
+EXACT = Precision(prec=100)  # digits; uint256 has 78
 
 
 def _bad(what: str) -> OperatorError:
@@ -34,9 +40,7 @@ def read_recipe(ctx: Context, text: str) -> tuple[dict[str, Any], Recipe]:
     unknown = sorted(set(table) - KEYS)
     if unknown:
         raise _bad(f"Unknown key {unknown[0]!r}.")
-    for key, kind in (("name", str), ("base", str), ("datanets", list), ("escrow", str)):
-        if type(table.get(key)) is not kind:
-            raise _bad(f"{key!r} must be given, as {kind.__name__}.")
+    _check_kinds(table)
     p = ctx.params
     own = {"steps": p.steps, "batch": p.batch, "max_tokens": p.max_tokens}
     recipe = Recipe.from_table({**own, **table.get("train", {})})
@@ -46,25 +50,47 @@ def read_recipe(ctx: Context, text: str) -> tuple[dict[str, Any], Recipe]:
     return table, recipe
 
 
+def _check_kinds(table: dict[str, Any]) -> None:
+    for key, kind in KINDS.items():
+        if type(table.get(key)) is not kind:
+            raise _bad(f"{key!r} must be given, as {kind.__name__}.")
+    for key, kind in OPTIONAL.items():
+        if type(table.get(key, kind())) is not kind:
+            raise _bad(f"{key!r} must be {'a table' if kind is dict else 'true or false'}.")
+    for key, most in MAX_TEXT.items():
+        if not 0 < len(table[key]) <= most:
+            raise _bad(f"{key!r} must have 1 to {most} characters.")
+    datanets = table["datanets"]
+    if not all(isinstance(name, str) for name in datanets):
+        raise _bad("'datanets' must be a list of names.")
+    if not 0 < len(set(datanets)) == len(datanets) <= MAX_DATANETS:
+        raise _bad(f"'datanets' must name 1 to {MAX_DATANETS} Datanets, each once.")
+
+
 def amount(text: str) -> int:
     """An amount in OPEN as smallest units. Raises OperatorError."""
     try:
-        value = Decimal(text) * OPEN
+        value = Decimal(text)
     except InvalidOperation as error:
         raise _bad(f"{text!r} is not an amount of OPEN.") from error
-    if value <= 0 or value != int(value):
-        raise _bad(f"{text!r} OPEN is not a positive amount with at most 18 decimals.")
-    return int(value)
+    if not value.is_finite() or not 0 < value < MAX_OPEN:
+        raise _bad(f"{text!r} is not a positive amount of OPEN below {MAX_OPEN:.0e}.")
+    units = EXACT.multiply(value, OPEN)
+    if units != units.to_integral_value():
+        raise _bad(f"{text!r} OPEN has more than 18 decimals.")
+    return int(units)
 
 
 async def submit_job(ctx: Context, text: str) -> tuple[bytes, str]:
     """Make the start adapter, announce the spec, fund the pot. Returns (job id, transaction hash)."""
     table, recipe = read_recipe(ctx, text)
     datanets = tuple(data.by_name(ctx, name) for name in table["datanets"])
-    shards = [s for s in ctx.board.shards.values() if s.datanet in datanets and s.reveal]
+    shards = [s for s in ctx.board.shards.values() if s.datanet in datanets and data.held(ctx, s)]
     if not shards:
         raise OperatorError(
-            "empty-datanet", "No shard of these Datanets is revealed yet.", "Add one, or wait."
+            "empty-datanet",
+            "No shard of these Datanets is revealed and held by the aggregators yet.",
+            "Add one, or wait.",
         )
     escrow = amount(table["escrow"])
     made = await ctx.seams.compute.run(NewAdapter(table["base"], recipe.to_hyper()))
@@ -84,7 +110,7 @@ async def submit_job(ctx: Context, text: str) -> tuple[bytes, str]:
         hyper=recipe.to_hyper(),
         builder=ctx.operator,
     )
-    await ctx.share(made.adapter)
+    await ctx.share(made.adapter, ctx.put(spec))  # the spec's blob id is its digest
     await ctx.announce(spec)
     pool = ctx.seams.chain.address("AttributionPool")
     await ctx.write("OpenToken", "approve", pool, escrow)
@@ -98,7 +124,7 @@ async def submit_job(ctx: Context, text: str) -> tuple[bytes, str]:
         spec.digest,
     )
     await ctx.reached(receipt.block)
-    ctx.note("job", f"posted job {short(spec.job)} with {escrow / OPEN:g} OPEN")
+    ctx.note("job", f"posted job {short(spec.job)} with {in_open(escrow)}")
     return spec.job, "0x" + receipt.tx.hex()
 
 
@@ -106,9 +132,31 @@ async def register_models(ctx: Context) -> None:
     """A builder registers the adapter of its finished job, so that fees find its owner."""
     for job in jobs.jobs(ctx):
         last = jobs.finished(ctx, job, job.last_round)
-        if job.spec.builder != ctx.operator or last is None or last.value in ctx.board.models:
-            continue
-        lineage = [job.spec.base_digest, job.spec.start]
-        receipt = await ctx.write("AssetRegistry", "registerModel", last.value, lineage, 0)
-        await ctx.reached(receipt.block)
-        ctx.note("job", f"registered adapter {short(last.value)} of job {short(job.id)}")
+        if job.spec.builder == ctx.operator and last and last.value not in ctx.board.models:
+            await ctx.attempt("models", _register, job, last.value)
+
+
+async def _register(ctx: Context, job: jobs.Job, adapter: bytes) -> None:
+    lineage = [job.spec.base_digest, job.spec.start]
+    receipt = await ctx.write("AssetRegistry", "registerModel", adapter, lineage, 0)
+    await ctx.reached(receipt.block)
+    ctx.note("job", f"registered adapter {short(adapter)} of job {short(job.id)}")
+
+
+async def reclaim_pots(ctx: Context) -> None:
+    """A builder takes back what a drawn pot of its own still holds, once the draw is active."""
+    for pot in list(ctx.board.pots.values()):
+        mine = pot.funder == ctx.operator and bool(pot.unit_pay)
+        if mine and 0 < pot.drawn <= epoch.active_epochs(ctx):
+            await ctx.attempt("reclaim", _reclaim, pot.pot)
+
+
+async def _reclaim(ctx: Context, pot: bytes) -> None:
+    key = f"reclaimed/{pot.hex()}"
+    if await ctx.done(key) is not None:
+        return
+    _, escrow, *_ = await ctx.seams.chain.read("AttributionPool", "potOf", pot)
+    if escrow:
+        await ctx.write("AttributionPool", "reclaim", pot)
+        ctx.note("reclaim", f"took back {in_open(escrow)} of pot {short(pot)}")
+    await ctx.did(key)

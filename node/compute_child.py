@@ -165,7 +165,11 @@ class Child:
     def _inspect(self, request: asked.InspectAdapter) -> asked.AdapterFacts:
         held, start = self._adapter(request.adapter), self._adapter(request.start)
         if (held.base, held.spec, held.entries) != (start.base, start.spec, start.entries):
-            raise ComputeError("bad-input", "the adapter has another base or shape.")
+            raise ComputeError(
+                "wrong-base",
+                f"the adapter is of base {held.base.hex()[:16]}, rank {held.spec.rank}; its start is "
+                f"of base {start.base.hex()[:16]}, rank {start.spec.rank}. Both must be of one job.",
+            )
         recipe = Recipe.from_hyper(request.hyper)
         largest = float(abs(start.w).max())
         moved = float(abs(held.w.astype("float64") - start.w.astype("float64")).max())

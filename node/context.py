@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import structlog
 import trio
 
+from node import mail
 from node.mail import Mail
 from p2p.exchange import Exchange
 from protocol.codec import pack, unpack
@@ -37,9 +39,11 @@ T = TypeVar("T")
 
 JOURNAL = (
     "create table journal (key text primary key, value blob not null, at real not null)",
-    "create table channels (id blob primary key, paid text not null)",
+    "create table channels (id blob primary key, tab blob not null)",
+    *mail.SCHEMA,
 )
 MAX_BODY = 64 * 1024 * 1024
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +170,8 @@ class Context:
         """Tell people what happened."""
         self.notes.append(Note(self.seams.clock.now(), stage, text))
         self.duty = text
+        if structlog.is_configured():  # the program that runs us says whether and where
+            _log.info(text, stage=stage)
         self.touch()
 
     def fail(self, stage: str, error: OpenLedgerError) -> None:
@@ -175,6 +181,8 @@ class Context:
         if known is None:
             self.failures[error.code] = Failure(1, f"{stage}: {error.text}", now)
             self.notes.append(Note(now, stage, f"{error.code}: {error.text}"))
+            if structlog.is_configured():
+                _log.warning(error.text, stage=stage, code=error.code)
         else:
             known.count, known.text, known.last = known.count + 1, f"{stage}: {error.text}", now
 
@@ -233,8 +241,9 @@ class Context:
         return self.seams.blobs.put(pack(value))
 
     async def announce(self, body: Any) -> None:
-        """Gossip a message; reaching nobody is a visible state, sync carries it later."""
+        """Save and gossip a message; reaching nobody is a visible state, sync carries it later."""
         envelope = self.mail.write(body, self.seams.clock.now())
+        await self.mail.save(self.seams.store)
         reached = await self.seams.transport.publish(self.network.topic, pack(envelope))
         if not reached:
             self.fail("gossip", PeerError("published-to-0-peers", type(body).__name__))

@@ -16,7 +16,7 @@ import trio
 from bootstrap.network import REMEDY, NetworkFile, load_network
 from datanet import credit
 from datanet.blobs import FileBlobs
-from node import actions, data, epoch, keys, runtime, serve, view
+from node import actions, data, epoch, keys, runtime, serve, view, view_money
 from node.aio import AioChain, AsyncioThread
 from node.api import serve as serve_api
 from node.compute import ChildCompute
@@ -128,18 +128,30 @@ class Node:
             await self._ctx.seams.clock.sleep(CHANGES_S)
             yield
 
+    def _owner(self) -> Context:
+        """The context of a node that may act on chain. Raises OperatorError ``not-registered``."""
+        ctx = self._ctx
+        if ctx.board.index_of(ctx.operator) is None:
+            raise OperatorError(
+                "not-registered",
+                f"This node is not registered as an owner yet ({ctx.duty}).",
+                f"It registers by itself once operator {checksum(ctx.operator)} has gas: "
+                "openledger doctor.",
+            )
+        return ctx
+
     async def create_datanet(
         self, name: str, data_class: str, licence: str, description: str
     ) -> Json:
-        datanet = await data.found(self._ctx, name, data_class, licence, description)
+        datanet = await data.found(self._owner(), name, data_class, licence, description)
         return {"datanet": datanet.hex(), "name": name}
 
     async def add_shard(self, datanet: str, path: str) -> Json:
-        commitment, records = await data.commit_shard(self._ctx, datanet, Path(path))
+        commitment, records = await data.commit_shard(self._owner(), datanet, Path(path))
         return {"commitment": commitment.hex(), "records": records}
 
     async def submit_job(self, recipe: str) -> Json:
-        job, tx = await actions.submit_job(self._ctx, recipe)
+        job, tx = await actions.submit_job(self._owner(), recipe)
         return {"job": job.hex(), "pot": job.hex(), "tx": tx}
 
     async def chat(self, adapter: str, prompt: str, max_tokens: int) -> Json:
@@ -155,7 +167,7 @@ class Node:
         except PeerError as error:
             raise OperatorError(error.code, f"{error.text}.", ADAPTERS) from error
         blob, receipt = await serve.ask(ctx, wanted, prompt, max_tokens)
-        return await view.answer(ctx, found.item, blob, receipt)
+        return await view_money.answer(ctx, found.item, blob, receipt)
 
     async def claim(self) -> Json:
         ctx = self._ctx

@@ -1,12 +1,14 @@
 """Datanets at this node: committing and revealing one's own shards, and a job's data as all nodes see it.
 
-A job's data are the shards revealed by its block. The training set keeps commit order; what a record
-yields to earlier ones was decided in that order; a record that kept less than half is not trained on.
+A job's data are the shards that a quorum of aggregators held before its block (``node/hold.py``), so nobody
+can stop a job by withholding. The training set keeps commit order; what a record yields to earlier ones was
+decided in that order; a record that kept less than half is not trained on.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from datanet import manifest as manifests
 from datanet.intake import read_records
@@ -25,13 +27,16 @@ from datanet.reveal import (
 from datanet.shard import Shard, commitment, make_shard
 from node.context import Context
 from node.jobs import PRIVATE, Job
+from node.join import node_records
 from protocol.codec import pack, unpack
 from protocol.compute import StepState
 from protocol.credit import Row
-from protocol.errors import OperatorError, PeerError, Reject
+from protocol.errors import DecodeError, OperatorError, PeerError, Reject
 from protocol.ids import Hash, short
-from protocol.messages import REVEAL, SHARD, DatanetRecord, NodeRecord
+from protocol.messages import HELD, REVEAL, SHARD, DatanetRecord
 from tasks.entries import ShardEntry
+
+T = TypeVar("T")
 
 TRAINED_PPM = (
     500_000  # a record that yielded more than half is a copy: training on it twice helps nobody
@@ -73,6 +78,7 @@ class Dataset:
     texts: tuple[Record, ...]
     kept: tuple[Kept, ...]
     void: dict[bytes, str]  # commitment -> why the shard does not count
+    most_words: int | None = None  # of a record, that precedence measures
 
     @property
     def trained(self) -> tuple[int, ...]:
@@ -153,7 +159,9 @@ async def _reveal(ctx: Context, entry: ShardEntry, own: OwnShard, beacon: bytes)
         parts = make_private_reveal(own.shard, own.salt, own.records)
     else:
         recipients = seal_keys(ctx)
-        if len(recipients) < ctx.network.quorum:
+        patience = entry.time + ctx.params.reveal_seconds // 20
+        wanted = len(ctx.board.seats) if ctx.head.time <= patience else ctx.network.quorum
+        if len(recipients) < wanted:
             return  # the aggregators' records have not arrived yet
         aside = reserved(
             beacon,
@@ -168,17 +176,45 @@ async def _reveal(ctx: Context, entry: ShardEntry, own: OwnShard, beacon: bytes)
         ctx.seams.blobs.put(parts.sealed)
     blob = ctx.put(parts.reveal)
     await ctx.share(blob, parts.reveal.training, parts.reveal.sealed)
-    await ctx.post(REVEAL, entry.commitment, blob)
+    receipt = await ctx.post(REVEAL, entry.commitment, blob)
+    await ctx.reached(receipt.block)
     ctx.note("data", f"revealed shard {short(entry.commitment)}")
 
 
 def seal_keys(ctx: Context) -> list[bytes]:
     """The aggregators' X25519 keys, in seat order, as far as their records have arrived."""
-    records = {r.operator: r for r in ctx.mail.bodies(NodeRecord)}
+    records = node_records(ctx)
     return [records[seat].seal_key for seat in ctx.board.seats if seat in records]
 
 
 # -- a job's data ---
+
+
+def held(ctx: Context, entry: ShardEntry, before: int | None = None) -> bool:
+    """Whether a shard counts: a quorum of aggregators said, before a block, that it holds all of it.
+
+    A private shard stays at home; there the reveal is enough.
+    """
+    reveal = entry.reveal
+    if reveal is None or ctx.board.datanets[entry.datanet] == PRIVATE:
+        return reveal is not None and (before is None or reveal.block < before)
+    holders = {
+        post.operator
+        for post in ctx.board.posted(HELD, entry.commitment)
+        if post.value == reveal.value and (before is None or post.block < before)
+    }
+    return len(holders & set(ctx.board.seats)) >= ctx.network.quorum
+
+
+async def read(ctx: Context, cls: type[T], blob: bytes, *first: bytes) -> T:
+    """A published value. Raises PeerError while nobody serves it, Reject when its bytes are none:
+    the first may pass, the second never does.
+    """
+    body = await ctx.fetch(blob, *first)
+    try:
+        return unpack(cls, body)
+    except DecodeError as error:
+        raise Reject(error.text) from error
 
 
 async def dataset(ctx: Context, job: Job) -> Dataset:
@@ -190,31 +226,33 @@ async def dataset(ctx: Context, job: Job) -> Dataset:
 
 
 async def _assemble(ctx: Context, job: Job) -> Dataset:
-    shards, void = [], {}
-    for entry in ctx.board.shards.values():
-        revealed = entry.reveal is not None and entry.reveal.block <= job.pot.block
-        if entry.datanet not in job.spec.datanets or not revealed:
-            continue
-        if ctx.board.datanets[entry.datanet] == PRIVATE:
+    shards: list[Opened] = []
+    void: dict[bytes, str] = {}
+    for entry in list(ctx.board.shards.values()):
+        ours = entry.datanet in job.spec.datanets and held(ctx, entry, job.pot.block)
+        if not ours or ctx.board.datanets[entry.datanet] == PRIVATE:
             continue
         try:
             shards.append(await open_shard(ctx, entry))
         except Reject as verdict:
             void[entry.commitment] = verdict.reason
-    precedence = Precedence()
+    return _placed(ctx, shards, void)
+
+
+def _placed(ctx: Context, shards: list[Opened], void: dict[bytes, str]) -> Dataset:
+    """All training records in commit order, each with what it keeps."""
+    precedence = Precedence(ctx.params.max_tokens)
     rows, texts, kept = [], [], []
     for opened in shards:
-        owner = ctx.board.index_of(opened.entry.owner)
-        if owner is None:
-            void[opened.entry.commitment] = "its operator is not a registered owner"
-            continue
+        owner = ctx.board.owners.index(opened.entry.owner)
         for index, record in opened.training:
             order = (opened.entry.block, opened.entry.log_index, index)
             placed = precedence.place(Placed(order, opened.entry.owner, record))
             kept.append(placed)
             texts.append(record)
             rows.append(_row(record, owner, opened.entry.datanet, placed.kept_ppm))
-    return Dataset(tuple(shards), tuple(rows), tuple(texts), tuple(kept), void)
+    most = ctx.params.max_tokens
+    return Dataset(tuple(shards), tuple(rows), tuple(texts), tuple(kept), void, most)
 
 
 def _row(record: Record, owner: int, datanet: bytes, kept_ppm: int) -> Row:
@@ -223,16 +261,27 @@ def _row(record: Record, owner: int, datanet: bytes, kept_ppm: int) -> Row:
 
 
 async def open_shard(ctx: Context, entry: ShardEntry) -> Opened:
-    """Fetch a revealed shard and judge it by every rule. Raises Reject, PeerError or DecodeError."""
+    """Fetch a revealed shard and judge it by every rule. Raises Reject, or PeerError: not now."""
     assert entry.reveal is not None, "only revealed shards are opened"
-    reveal = await ctx.fetch_value(Reveal, entry.reveal.value, entry.owner)
-    seconds = entry.reveal.time - entry.time
-    open_commitment(reveal, entry.commitment, seconds, False, rules(ctx))
+    holders = (entry.owner, *ctx.board.seats)
+    reveal = await read(ctx, Reveal, entry.reveal.value, *holders)
+    _check_owner(ctx, entry, reveal)
+    open_commitment(reveal, entry.commitment, entry.reveal.time - entry.time, False, rules(ctx))
     beacon = await ctx.beacon(entry.block + ctx.params.beacon_delay)
-    assert beacon is not None, "the reveal came after the beacon's block"
+    if beacon is None:
+        raise PeerError("no-beacon", f"shard {short(entry.commitment)} was revealed before it")
     aside = reserved_of(reveal, beacon, rules(ctx))
-    body = await ctx.fetch_value(RecordList, reveal.training, entry.owner)
+    body = await read(ctx, RecordList, reveal.training, *holders)
     return Opened(entry, reveal, aside, check_training(reveal, aside, body))
+
+
+def _check_owner(ctx: Context, entry: ShardEntry, reveal: Reveal) -> None:
+    # [REJECT] somebody else's commitment, posted before its owner did
+    if (reveal.shard.owner, reveal.shard.datanet) != (entry.owner, entry.datanet):
+        raise Reject("the commitment names another owner or Datanet")
+    # [REJECT] an owner that no share could be booked to
+    if ctx.board.index_of(entry.owner) is None:
+        raise Reject("its operator is not a registered owner")
 
 
 async def training_set(ctx: Context, job: Job, *, home: bool = False) -> tuple[bytes, int]:

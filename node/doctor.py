@@ -39,11 +39,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class ChainFacts:
-    """What the chain answers: its id, the head's time (Unix seconds), and an operator's stake."""
+    """What the chain answers: its id, the head's time (Unix seconds), an operator's gas and stake."""
 
     chain_id: int
     head_time: int
     operator: str
+    wei: int
     stake: int
 
 
@@ -127,6 +128,7 @@ def check_chain(
         return
     yield Finding("chain", True, f"id {facts.chain_id}")
     yield check_clock(facts.head_time, now)
+    yield check_gas(facts)
     yield check_stake(facts, needed_stake(network.params, roles), roles)
 
 
@@ -139,6 +141,14 @@ def check_clock(head_time: int, now: float) -> Finding:
     return Finding(
         "clock", False, text, "Set this machine's clock (NTP); if it is right, the chain stalls."
     )
+
+
+def check_gas(facts: ChainFacts) -> Finding:
+    """Registering, committing and claiming are transactions."""
+    if facts.wei:
+        return Finding("gas", True, f"{facts.wei / 10**18:g} of the chain's coin")
+    remedy = f"Send some of the chain's coin to the operator {facts.operator}."
+    return Finding("gas", False, "the operator cannot pay for a transaction", remedy)
 
 
 def check_stake(facts: ChainFacts, needed: int, roles: tuple[str, ...]) -> Finding:

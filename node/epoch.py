@@ -1,23 +1,31 @@
-"""An aggregator's second duty: derive the epoch, sign it when another's proposal is equal, commit it.
+"""An aggregator's second duty: derive the epoch, sign every proposal that is equal, commit one.
 
-A proposal names the pots; every aggregator derives their shares itself and signs only equal bytes, one
-body an epoch. Then everybody claims what is its own, against the root, to its payout address.
+A proposal names the pots; every aggregator derives their shares itself and signs only equal bytes. The
+contract takes one body a number, so signing several proposals is safe, and no seat can hold up the others.
+Then everybody claims what is its own, against the root, to its payout address.
 """
 
-from node.attribute import attributed, finished_jobs
+from collections import Counter
+
+from node.answers import answer_shares, paid_answers, paying_channels
+from node.attribute import Attributed, attributed
 from node.context import Context
-from node.pots import answer_shares, job_shares, paid_answers
-from protocol.errors import PeerError, Reverted
+from node.pots import job_shares
+from node.terms import RULE_VERSION
+from node.turns import Finished, current, failed_jobs, finished_jobs
+from protocol.errors import PeerError
 from protocol.ids import ZERO, checksum, short
 from protocol.messages import DrawEntry, EpochBody, EpochVote, PotShares
+from protocol.params import in_open
 from protocol.typed_data import Draw, EpochCommit, recover
 from settlement.claims import claim_args, commit_args, tree_of
 from settlement.sumtree import SumTree
-from tasks.entries import EpochEntry
+from tasks.entries import EpochEntry, UnitEntry
 
-RULE_VERSION = 1
-TURN_S = 20  # head start of the seat whose turn it is over the next
+TURN_S = 20  # seats take turns to propose; their head start to commit over the next
 MAX_POTS = 64  # of one epoch
+MAX_AMOUNT = 2**128  # the contract's totals are uint128
+DRAWN_EPOCH, ESCROW = 5, 1  # positions in what AttributionPool.potOf returns
 
 
 async def settle_epochs(ctx: Context) -> None:
@@ -25,17 +33,18 @@ async def settle_epochs(ctx: Context) -> None:
     last = ctx.board.epochs[-1] if ctx.board.epochs else None
     if last is not None and not active(ctx, last):
         return
-    number = len(ctx.board.epochs) + 1
+    number = _next(ctx)
     due = await _due(ctx)
-    if not due:
-        return
     for body_id in _proposals(ctx, number):
         await ctx.attempt("epoch", _consider, number, body_id, due)
-    signed = await ctx.done(f"epoch/{number}")
-    if signed is None:
-        await _propose(ctx, number, due)
-    else:
-        await ctx.attempt("epoch", _submit, number, signed)
+    if due:
+        await ctx.attempt("epoch", _propose, number, due)
+    for body_id in _proposals(ctx, number):
+        await ctx.attempt("epoch", _submit, number, body_id)
+
+
+def _next(ctx: Context) -> int:
+    return len(ctx.board.epochs) + 1
 
 
 def active(ctx: Context, entry: EpochEntry) -> bool:
@@ -43,41 +52,84 @@ def active(ctx: Context, entry: EpochEntry) -> bool:
     return ctx.head.time >= entry.time + ctx.params.window_seconds
 
 
+def active_epochs(ctx: Context) -> int:
+    """How many epochs claims may be made against; they follow each other."""
+    return sum(active(ctx, entry) for entry in ctx.board.epochs)
+
+
 async def bodies(ctx: Context) -> list[EpochBody]:
     """The bodies of all committed epochs, in order."""
     cache: dict[bytes, EpochBody] = ctx.private.setdefault("epochs", {})
-    for entry in ctx.board.epochs:
+    entries = list(ctx.board.epochs)
+    for entry in entries:
         if entry.evidence not in cache:
             cache[entry.evidence] = await ctx.fetch_value(
                 EpochBody, entry.evidence, *ctx.board.seats
             )
-    return [cache[entry.evidence] for entry in ctx.board.epochs]
+    return [cache[entry.evidence] for entry in entries]
+
+
+# -- what is due ---
 
 
 async def _due(ctx: Context) -> dict[bytes, PotShares]:
-    """All pots that may be settled now, by subject (job id or receipt id)."""
+    """All pots that may be settled now, by subject; one that cannot be derived stops no other."""
     settled = {pot.subject for body in await bodies(ctx) for pot in body.pots}
     due: dict[bytes, PotShares] = {}
     for item in await finished_jobs(ctx):
-        found = await attributed(ctx, item)
-        late = item.time + 4 * ctx.params.attribute_seconds * max(1, len(item.order))
-        if item.job.id not in settled and (found is not None or ctx.head.time > late):
-            due[item.job.id] = await job_shares(ctx, item, found)
-        for answer in await paid_answers(ctx, item):
-            if answer.blob not in settled:
-                due[answer.blob] = await answer_shares(ctx, answer)
+        await ctx.attempt("settle", _add_job, item, settled, due)
+        await ctx.attempt("settle", _add_answers, item, settled, due)
+    for item in failed_jobs(ctx):
+        await ctx.attempt("settle", _add_job, item, settled, due)
     return due
 
 
+async def _add_job(
+    ctx: Context, item: Finished, settled: set[bytes], due: dict[bytes, PotShares]
+) -> None:
+    if item.job.id in settled:
+        return
+    every_turn_failed = await current(ctx, item) is None
+    found = await attributed(ctx, item)
+    if found is not None or every_turn_failed:
+        due[item.job.id] = await job_shares(ctx, item, found)
+
+
+async def _add_answers(
+    ctx: Context, item: Finished, settled: set[bytes], due: dict[bytes, PotShares]
+) -> None:
+    found = await attributed(ctx, item)
+    if found is not None:
+        for channel in paying_channels(ctx, item.adapter):
+            await ctx.attempt("settle", _add_channel, found, channel, settled, due)
+
+
+async def _add_channel(
+    ctx: Context,
+    found: Attributed,
+    channel: bytes,
+    settled: set[bytes],
+    due: dict[bytes, PotShares],
+) -> None:
+    for paid in await paid_answers(ctx, found, channel):
+        if paid.answer.blob not in settled:
+            due[paid.answer.blob] = await answer_shares(ctx, paid)
+
+
+# -- proposing and signing ---
+
+
 async def _derive(ctx: Context, number: int, pots: tuple[PotShares, ...], leaves: int) -> EpochBody:
-    """The body of an epoch that settles exactly these pots."""
+    """The body of an epoch that settles exactly these pots. Raises PeerError for too few leaves."""
     known = await bodies(ctx)
     cumulative = list(known[-1].cumulative) if known else []
     cumulative += [0] * (leaves - len(cumulative))
-    draws: dict[bytes, int] = {}
+    draws: Counter[bytes] = Counter()
     for pot in pots:
-        draws[pot.pot] = draws.get(pot.pot, 0) + pot.amount
+        draws[pot.pot] += pot.amount
         for share in pot.shares:
+            if share.owner >= len(cumulative):
+                raise PeerError("too-few-leaves", f"{leaves}: owner {share.owner} has none")
             cumulative[share.owner] += share.amount
     return EpochBody(
         epoch=number,
@@ -90,47 +142,102 @@ async def _derive(ctx: Context, number: int, pots: tuple[PotShares, ...], leaves
 
 
 async def _propose(ctx: Context, number: int, due: dict[bytes, PotShares]) -> None:
+    """Seats propose in turn until one body has a quorum; what is due may have changed since."""
     seats = ctx.board.seats
     since = ctx.private.setdefault(f"due/{number}", ctx.head.time)
-    turn = (seats.index(ctx.operator) - (number - 1)) % len(seats)
-    if ctx.head.time < since + turn * TURN_S:
+    turn = (ctx.head.time - since) // TURN_S
+    if seats[(number - 1 + turn) % len(seats)] != ctx.operator:
         return
-    pots = tuple(due[subject] for subject in sorted(due)[:MAX_POTS])
+    if ctx.private.get(f"proposed/{number}") == turn:
+        return
+    pots = await _affordable(ctx, due)
+    if not pots:
+        return
     body = await _derive(ctx, number, pots, len(ctx.board.owners))
-    await _sign(ctx, body)
+    if number != _next(ctx):
+        return  # committed meanwhile
+    ctx.private[f"proposed/{number}"] = turn
+    await _vote(ctx, body)
     ctx.note("epoch", f"proposed epoch {number}: {len(pots)} pots")
 
 
-async def _sign(ctx: Context, body: EpochBody) -> None:
+async def _affordable(ctx: Context, due: dict[bytes, PotShares]) -> tuple[PotShares, ...]:
+    """Due pots that the contract takes in one commit: still open, and within half the signers' stake."""
+    stakes = sorted(ctx.board.stake(seat) for seat in ctx.board.seats)
+    left = sum(stakes[: ctx.network.quorum]) // 2
+    taken: Counter[bytes] = Counter()
+    chosen: list[PotShares] = []
+    for subject in sorted(due):
+        pot = due[subject]
+        facts = await ctx.seams.chain.read("AttributionPool", "potOf", pot.pot)
+        enough = taken[pot.pot] + pot.amount <= facts[ESCROW] and pot.amount <= left
+        if enough and not facts[DRAWN_EPOCH] and len(chosen) < MAX_POTS:
+            chosen.append(pot)
+            taken[pot.pot] += pot.amount
+            left -= pot.amount
+    return tuple(chosen)
+
+
+async def _vote(ctx: Context, body: EpochBody) -> None:
     blob = ctx.put(body)
-    commit = statement(ctx, body, blob)
-    await ctx.did(f"epoch/{body.epoch}", blob)  # one body an epoch, also after a restart
+    signature = ctx.sign(statement(ctx, body, blob), ctx.contract_domain("AttributionPool"))
     await ctx.share(blob)
-    signature = ctx.sign(commit, ctx.contract_domain("AttributionPool"))
     await ctx.announce(EpochVote(body.epoch, blob, signature))
 
 
 def _proposals(ctx: Context, number: int) -> list[bytes]:
-    votes = [vote.body for vote in ctx.mail.bodies(EpochVote) if vote.epoch == number]
+    """Bodies that a seat's peer has voted for; nobody else's votes cost us any work."""
+    votes = [
+        letter.body.body
+        for letter in ctx.mail.letters(EpochVote)
+        if letter.body.epoch == number and ctx.operator_of(letter.author) in ctx.board.seats
+    ]
     return list(dict.fromkeys(votes))
 
 
 async def _consider(ctx: Context, number: int, body_id: bytes, due: dict[bytes, PotShares]) -> None:
     """Sign another's proposal when its pots are due and our own derivation gives the same bytes."""
-    if await ctx.done(f"epoch/{number}") is not None:
-        return
-    body = await ctx.fetch_value(EpochBody, body_id, *ctx.board.seats)
+    body, signatures = await _proposed(ctx, number, body_id)
     subjects = [pot.subject for pot in body.pots]
-    if not subjects or len(set(subjects)) != len(subjects) or not set(subjects) <= set(due):
+    if ctx.operator in signatures or not subjects or not set(subjects) <= set(due):
         return  # not due here yet; looked at again when more is known
-    leaves = len(body.cumulative)
-    if leaves > len(ctx.board.owners):
-        return
-    own = await _derive(ctx, number, tuple(due[subject] for subject in subjects), leaves)
+    pots = tuple(due[subject] for subject in subjects)
+    own = await _derive(ctx, number, pots, len(body.cumulative))
+    if number != _next(ctx):
+        return  # committed meanwhile
     if own != body:
         raise PeerError("epoch-differs", f"proposal {short(body_id)} is not what we derive")
-    await _sign(ctx, body)
+    await _vote(ctx, body)
     ctx.note("epoch", f"signed epoch {number}")
+
+
+async def _proposed(
+    ctx: Context, number: int, body_id: bytes
+) -> tuple[EpochBody, dict[bytes, bytes]]:
+    """A proposal with its seats' signatures. Raises PeerError when it can never be an epoch."""
+    body = await ctx.fetch_value(EpochBody, body_id, *ctx.board.seats)
+    _check_form(ctx, number, body)
+    signatures = _signatures(ctx, statement(ctx, body, body_id), body_id)
+    if not signatures:
+        raise PeerError("unsigned-epoch", f"no seat has signed proposal {short(body_id)}")
+    return body, signatures
+
+
+def _check_form(ctx: Context, number: int, body: EpochBody) -> None:
+    least = ctx.board.epochs[-1].leaves if ctx.board.epochs else 1
+    subjects = [pot.subject for pot in body.pots]
+    leaves = len(body.cumulative)
+    faults = {
+        "it has another number": body.epoch != number,
+        f"{leaves} leaves, last were {least}": leaves < least,
+        f"{leaves} leaves for {len(ctx.board.owners)} owners": leaves > len(ctx.board.owners),
+        "an amount is out of range": not all(0 <= a < MAX_AMOUNT for a in body.cumulative),
+        "a pot occurs twice": len(set(subjects)) != len(subjects),
+        f"more than {MAX_POTS} pots": len(subjects) > MAX_POTS,
+    }
+    for fault, found in faults.items():
+        if found:
+            raise PeerError("bad-epoch", f"epoch {number}: {fault}")
 
 
 def tree(ctx: Context, body: EpochBody) -> SumTree:
@@ -154,11 +261,14 @@ def statement(ctx: Context, body: EpochBody, blob: bytes) -> EpochCommit:
     )
 
 
+# -- committing ---
+
+
 async def _submit(ctx: Context, number: int, body_id: bytes) -> None:
-    body = await ctx.fetch_value(EpochBody, body_id, *ctx.board.seats)
-    commit = statement(ctx, body, body_id)
-    domain = ctx.contract_domain("AttributionPool")
-    signatures = _signatures(ctx, commit.digest(domain), body_id)
+    """Commit a proposal that a quorum has signed; a later seat only when the earlier ones are silent."""
+    if number != _next(ctx):
+        return
+    body, signatures = await _proposed(ctx, number, body_id)
     if len(signatures) < ctx.network.quorum:
         return
     since = ctx.private.setdefault(f"signed/{number}", ctx.head.time)
@@ -166,20 +276,17 @@ async def _submit(ctx: Context, number: int, body_id: bytes) -> None:
     if ctx.head.time < since + turn * TURN_S:
         return
     chosen = [signatures[s] for s in sorted(signatures)][: ctx.network.quorum]
-    try:
-        receipt = await ctx.write("AttributionPool", "commit", *commit_args(commit, domain, chosen))
-    except (
-        Reverted
-    ) as error:  # another seat was faster, or the chain knows better: counted and shown
-        ctx.fail("epoch", error)
-        return
+    commit, domain = statement(ctx, body, body_id), ctx.contract_domain("AttributionPool")
+    receipt = await ctx.write("AttributionPool", "commit", *commit_args(commit, domain, chosen))
     await ctx.reached(receipt.block)
-    ctx.note("epoch", f"committed epoch {number}: {commit.total} in {commit.leaf_count} leaves")
+    ctx.note(
+        "epoch", f"committed epoch {number}: {in_open(commit.total)} in {commit.leaf_count} leaves"
+    )
 
 
-def _signatures(ctx: Context, digest: bytes, body_id: bytes) -> dict[bytes, bytes]:
+def _signatures(ctx: Context, commit: EpochCommit, body_id: bytes) -> dict[bytes, bytes]:
     """Valid signatures of seats under a body, by signer."""
-    found = {}
+    digest, found = commit.digest(ctx.contract_domain("AttributionPool")), {}
     for vote in ctx.mail.bodies(EpochVote):
         if vote.body != body_id:
             continue
@@ -214,21 +321,24 @@ async def claim_pay(ctx: Context) -> None:
     if amount > 0 and body is not None:
         await ctx.attempt("claim", _claim, index, amount, body)
     for unit in list(ctx.board.units.values()):
-        drawn = ctx.board.pots[unit.pot].drawn
-        settled = 0 < drawn <= sum(active(ctx, entry) for entry in ctx.board.epochs)
-        slashed = any(slash.unit == unit.unit for slash in ctx.board.slashes)
-        if (
-            unit.operator == ctx.operator
-            and unit.root
-            and settled
-            and not unit.settled
-            and not slashed
-        ):
-            receipt = await ctx.write("AttributionPool", "settleUnit", unit.unit)
-            await ctx.reached(receipt.block)
+        if unit.operator == ctx.operator and _can_be_freed(ctx, unit):
+            await ctx.attempt("claim", _free, unit)
+
+
+def _can_be_freed(ctx: Context, unit: UnitEntry) -> bool:
+    """Anchored, never slashed, and its pot was drawn by an epoch that is active."""
+    drawn = ctx.board.pots[unit.pot].drawn
+    settled = 0 < drawn <= active_epochs(ctx)
+    slashed = any(slash.unit == unit.unit for slash in ctx.board.slashes)
+    return bool(unit.root) and settled and not unit.settled and not slashed
+
+
+async def _free(ctx: Context, unit: UnitEntry) -> None:
+    receipt = await ctx.write("AttributionPool", "settleUnit", unit.unit)
+    await ctx.reached(receipt.block)
 
 
 async def _claim(ctx: Context, index: int, amount: int, body: EpochBody) -> None:
     receipt = await ctx.write("AttributionPool", "claim", *claim_args(tree(ctx, body), index))
     await ctx.reached(receipt.block)
-    ctx.note("claim", f"claimed {amount} for owner {index}")
+    ctx.note("claim", f"claimed {in_open(amount)} for owner {index}")

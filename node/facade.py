@@ -15,7 +15,8 @@ class NodeFacade(Protocol):
     """Reads are snapshots; actions raise OpenLedgerError with a code and a text for people."""
 
     async def snapshot(self) -> Json:
-        """All sections: status, peers, datanets, jobs, verdicts, slashes, attribution, epochs, claims, answers, failures, log."""
+        """All sections: status, peers, datanets, jobs, verdicts, slashes, attribution, epochs, claims,
+        answers, failures, log."""
         ...
 
     def changes(self) -> AsyncIterator[None]:

@@ -8,7 +8,22 @@ stages of its roles; nobody coordinates them. This is the only place where stage
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from node import actions, attribute, data, epoch, join, merge, serve, train, verify
+from node import (
+    actions,
+    attribute,
+    checkscores,
+    data,
+    dispute,
+    epoch,
+    hold,
+    join,
+    merge,
+    queries,
+    serve,
+    train,
+    verify,
+)
+from node import remember as remembering
 from node.context import Context
 
 Act = Callable[[Context], Awaitable[None]]
@@ -36,6 +51,11 @@ async def reveal(ctx: Context) -> None:
     await data.reveal_shards(ctx)
 
 
+async def hold_shards(ctx: Context) -> None:
+    """Aggregators fetch and judge it, and say that they hold it: only then may a job use it."""
+    await hold.hold_shards(ctx)
+
+
 async def train_units(ctx: Context) -> None:
     """2. Drawn workers reserve their unit, train K steps and anchor the root over all of them."""
     await train.take_units(ctx)
@@ -48,11 +68,12 @@ async def verify_units(ctx: Context) -> None:
 
 async def rule_disputes(ctx: Context) -> None:
     """4. An accusation goes to a drawn committee; who is found guilty loses its stake."""
-    await verify.rule_disputes(ctx)
+    await dispute.rule_disputes(ctx)
 
 
 async def merge_rounds(ctx: Context) -> None:
     """5. Aggregators merge the verified updates; equal bytes from a quorum close the round."""
+    await merge.release_units(ctx)
     await merge.merge_rounds(ctx)
 
 
@@ -68,7 +89,7 @@ async def compute_rows(ctx: Context) -> None:
 
 async def open_queries(ctx: Context) -> None:
     """7. Only then the aggregators open the reserved records."""
-    await attribute.open_queries(ctx)
+    await queries.open_queries(ctx)
 
 
 async def compute_scores(ctx: Context) -> None:
@@ -78,7 +99,7 @@ async def compute_scores(ctx: Context) -> None:
 
 async def check_scores(ctx: Context) -> None:
     """9. Drawn verifiers re-compute sampled rows and re-derive every score."""
-    await attribute.check_scores(ctx)
+    await checkscores.check_scores(ctx)
 
 
 async def settle(ctx: Context) -> None:
@@ -101,9 +122,20 @@ async def check_receipts(ctx: Context) -> None:
     await serve.check_receipts(ctx)
 
 
+async def remember(ctx: Context) -> None:
+    """14. Every node joins what its records were in, moved and earned into its credit map."""
+    await remembering.remember(ctx)
+
+
+async def reclaim(ctx: Context) -> None:
+    """15. A builder takes back what its settled jobs did not spend."""
+    await actions.reclaim_pots(ctx)
+
+
 STAGES = (
     Stage("register", register),
     Stage("reveal", reveal, ("contributor",)),
+    Stage("hold", hold_shards, ("aggregator",)),
     Stage("train", train_units, ("worker",)),
     Stage("verify", verify_units, ("verifier",)),
     Stage("rule", rule_disputes, ("verifier",)),
@@ -117,4 +149,6 @@ STAGES = (
     Stage("claim", claim),
     Stage("collect", collect, ("host",)),
     Stage("check-receipts", check_receipts, ("verifier",)),
+    Stage("remember", remember),
+    Stage("reclaim", reclaim),
 )

@@ -5,14 +5,17 @@ Nothing here acts. ``None`` always means "not known yet": the block is ahead or 
 
 from dataclasses import dataclass
 
+from node import terms
 from node.context import Context
-from protocol.ids import job_round, unit_id
+from protocol.errors import PeerError
+from protocol.ids import ZERO, job_round, short, unit_id
 from protocol.messages import ROUND, JobSpec
 from tasks import draw
 from tasks.entries import Posted, PotEntry, UnitEntry
-from tasks.judge import Outcome, counted, judge
+from tasks.judge import Outcome, counted, judge, judge_home
 from tasks.lifecycle import State
 
+NO_ADAPTER = ZERO  # what aggregators post for a round that no verified unit is left of
 PRIVATE = 2  # AssetRegistry's data class: open 0, consented 1, private 2
 
 
@@ -42,18 +45,32 @@ class Assigned:
 
 
 def jobs(ctx: Context) -> list[Job]:
-    """All funded jobs whose spec has arrived and hashes to what was funded, oldest first."""
+    """All funded jobs whose spec has arrived and that keep the network's terms, oldest first."""
     specs = {spec.digest: spec for spec in ctx.mail.bodies(JobSpec)}
     found = []
     for pot in ctx.board.pots.values():
         spec = specs.get(pot.spec)
-        if pot.unit_pay and spec is not None and spec.job == pot.pot and pot.amount >= spec.escrow:
+        if pot.unit_pay and spec is not None and _keeps_terms(ctx, spec, pot):
             found.append(Job(spec, pot))
     return found
 
 
+def _keeps_terms(ctx: Context, spec: JobSpec, pot: PotEntry) -> bool:
+    faults: dict[bytes, str] = ctx.private.setdefault("spec-faults", {})
+    if pot.spec not in faults:
+        faults[pot.spec] = terms.spec_fault(spec, ctx.params)
+    fault = faults[pot.spec] or terms.pot_fault(spec, pot, ctx.params)
+    if not fault and ctx.board.index_of(spec.builder) is None:
+        fault = "its builder is no registered owner"
+    told: set[tuple[bytes, str]] = ctx.private.setdefault("jobs-refused", set())
+    if fault and (pot.pot, fault) not in told:
+        told.add((pot.pot, fault))
+        ctx.fail("jobs", PeerError("bad-job", f"job {short(pot.pot)} is ignored: {fault}"))
+    return not fault
+
+
 def home_owners(ctx: Context, job: Job) -> list[bytes]:
-    """Owners of private shards in the job that hold the worker role; they train at home."""
+    """Workers with a private shard in the job that was revealed by its block; they train at home."""
     if not job.spec.include_private:
         return []
     workers = ctx.board.roster("worker", job.pot.block, ctx.params.unit_stake)
@@ -62,22 +79,36 @@ def home_owners(ctx: Context, job: Job) -> list[bytes]:
         for shard in ctx.board.shards.values()
         if shard.datanet in job.spec.datanets
         and ctx.board.datanets[shard.datanet] == PRIVATE
-        and shard.block <= job.pot.block
+        and shard.reveal is not None
+        and shard.reveal.block <= job.pot.block
     ]
     return [owner for owner in dict.fromkeys(owners) if owner in workers]
 
 
 def finished(ctx: Context, job: Job, number: int) -> Posted | None:
     """The aggregators' agreement on a round's merged adapter."""
-    return ctx.board.agreed(ROUND, job_round(job.id, number))
+    agreed = _agreed(ctx, job, number)
+    return None if agreed is None or agreed.value == NO_ADAPTER else agreed
+
+
+def failed(ctx: Context, job: Job) -> int | None:
+    """The round that ended the job: the aggregators agreed that no verified unit is left of it."""
+    for number in range(job.spec.rounds):
+        agreed = _agreed(ctx, job, number)
+        if agreed is not None and agreed.value == NO_ADAPTER:
+            return number
+    return None
 
 
 def current_round(ctx: Context, job: Job) -> int | None:
-    """The first round without an agreed adapter, None when all have one."""
-    for number in range(job.spec.rounds):
-        if finished(ctx, job, number) is None:
-            return number
-    return None
+    """The first round without an agreement; None when all have one or the job has failed."""
+    if failed(ctx, job) is not None:
+        return None
+    return next((n for n in range(job.spec.rounds) if _agreed(ctx, job, n) is None), None)
+
+
+def _agreed(ctx: Context, job: Job, number: int) -> Posted | None:
+    return ctx.board.agreed(ROUND, job_round(job.id, number))
 
 
 def opened(ctx: Context, job: Job, number: int) -> tuple[int, int] | None:
@@ -132,7 +163,11 @@ def entry_of(ctx: Context, job: Job, item: Assigned) -> UnitEntry | None:
 def eligible_verifiers(ctx: Context, job: Job, worker: bytes) -> dict[bytes, int]:
     """Staked verifiers at the job's block that are not the worker's party."""
     roster = ctx.board.roster("verifier", job.pot.block, ctx.params.min_stake)
-    return {v: stake for v, stake in roster.items() if not ctx.board.same_party(v, worker)}
+    return {
+        v: stake
+        for v, stake in roster.items()
+        if not ctx.board.same_party(v, worker, job.pot.block)
+    }
 
 
 async def samples(ctx: Context, job: Job, unit: UnitEntry) -> dict[int, tuple[bytes, ...]] | None:
@@ -165,15 +200,20 @@ def first_accusation(
 
 
 async def committee(ctx: Context, job: Job, unit: UnitEntry) -> tuple[bytes, ...]:
-    """A disputed unit's committee: neither the worker's party nor the accuser; empty before its beacon."""
+    """A disputed unit's committee; empty before its beacon.
+
+    Drawn among the slasher's seats, so that whoever rules can also slash; neither the worker's party
+    nor the accuser.
+    """
     accusation = first_accusation(ctx, unit, await samples(ctx, job, unit))
     if accusation is None:
         return ()
     beacon = await ctx.beacon(accusation.block + ctx.params.beacon_delay)
     if beacon is None:
         return ()
-    pool = eligible_verifiers(ctx, job, unit.operator)
-    pool.pop(accusation.operator, None)
+    eligible = eligible_verifiers(ctx, job, unit.operator)
+    seats = set(ctx.network.committee) - {accusation.operator}
+    pool = {member: stake for member, stake in eligible.items() if member in seats}
     return draw.committee(beacon, unit.unit, pool, ctx.params.committee)
 
 
@@ -188,11 +228,13 @@ async def outcome(ctx: Context, job: Job, number: int, item: Assigned) -> Outcom
         if ctx.head.time > since + ctx.params.unit_seconds:
             return Outcome(State.EXPIRED, "never taken up", since)
         return Outcome(State.RESERVED, "not taken up yet", since)
-    if item.home and entry.root:
-        return Outcome(State.ACCEPTED, "trained at home on private data", entry.anchor_time)
-    drawn = await samples(ctx, job, entry)
-    members = await committee(ctx, job, entry)
-    result = judge(entry, all_verifiers(drawn), members, ctx.params, ctx.head.time)
+    if item.home:
+        seats, quorum = ctx.board.seats, ctx.board.quorum
+        result = judge_home(entry, seats, quorum, ctx.params, ctx.head.time)
+    else:
+        drawn = all_verifiers(await samples(ctx, job, entry))
+        members = await committee(ctx, job, entry)
+        result = judge(entry, drawn, members, ctx.params, ctx.head.time)
     ctx.outcomes[item.unit] = result
     return result
 

@@ -1,13 +1,17 @@
 """Joining: owner index, stake, peer key and roles on chain; who we are by gossip."""
 
+from dataclasses import replace
+
 from node.context import Context
+from node.mail import Letter
 from protocol import roles
 from protocol.codec import pack
+from protocol.errors import PeerError
 from protocol.ids import checksum, content_id
 from protocol.messages import NODE, NodeRecord
 from protocol.params import OPEN, Params
 from protocol.signing import public_key, seal_key
-from protocol.typed_data import RowRoot
+from protocol.typed_data import RowRoot, recover
 
 AGENT = "openledger-node/0.1.0"
 REANNOUNCE_S = 600.0
@@ -51,18 +55,46 @@ async def _announce(ctx: Context) -> None:
         return
     ctx.private["announced"] = now
     unsigned = record(ctx)
-    # the operator's signature binds the peer key's envelope: root over everything that is announced
-    statement = RowRoot(public_key(ctx.keys.peer_seed), content_id(pack(unsigned)))
-    await ctx.announce(
-        NodeRecord(
-            unsigned.operator,
-            unsigned.roles,
-            unsigned.addrs,
-            unsigned.seal_key,
-            unsigned.agent,
-            ctx.sign(statement),
-        )
-    )
+    signature = ctx.sign(_statement(unsigned, public_key(ctx.keys.peer_seed)))
+    await ctx.announce(replace(unsigned, operator_signature=signature))
+
+
+def _statement(record: NodeRecord, peer_key: bytes) -> RowRoot:
+    """What the operator signs: its peer key, and the root over everything that is announced."""
+    unsigned = replace(record, operator_signature=bytes(65))
+    return RowRoot(peer_key, content_id(pack(unsigned)))
+
+
+def node_records(ctx: Context) -> dict[bytes, NodeRecord]:
+    """The newest record of each operator that its key signed and its registered peer sent."""
+    newest: dict[bytes, Letter] = {}
+    for letter in ctx.mail.letters(NodeRecord):
+        known = newest.get(letter.body.operator)
+        later = known is None or letter.envelope.issued >= known.envelope.issued
+        if later and _genuine(ctx, letter):
+            newest[letter.body.operator] = letter
+    return {operator: letter.body for operator, letter in newest.items()}
+
+
+def _genuine(ctx: Context, letter: Letter) -> bool:
+    author: bytes = letter.envelope.author
+    operator: bytes = letter.body.operator
+    entry = ctx.board.node(operator)
+    if entry is None or entry.peer_key != author:
+        return False
+    signers: dict[bytes, bytes] = ctx.private.setdefault("record-signers", {})
+    if letter.envelope.id not in signers:
+        signers[letter.envelope.id] = _signer(ctx, letter)
+    return signers[letter.envelope.id] == operator
+
+
+def _signer(ctx: Context, letter: Letter) -> bytes:
+    digest = _statement(letter.body, letter.envelope.author).digest(ctx.statements)
+    try:
+        return recover(digest, letter.body.operator_signature)
+    except PeerError as error:
+        ctx.fail("join", error)
+        return b""
 
 
 def record(ctx: Context) -> NodeRecord:

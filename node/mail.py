@@ -1,11 +1,12 @@
 """Signed messages: what was accepted, by kind; gossip in and out; catching up by asking peers.
 
 The chain says what is final; mail only carries the values that the chain points to, so an accepted
-message never decides anything by itself. Everything refused is counted under its reason.
+message never decides anything by itself. Everything refused is counted under its reason. Letters expire
+and are kept in the store until then; a body that the chain names by hash is *learnt* and needs none.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,12 +14,20 @@ from p2p.gossip import Announcement, Limits, RateBook, SeenCache, judge
 from protocol import messages
 from protocol.codec import pack, unpack
 from protocol.errors import DecodeError, Ignore, PeerError, Reject
+from protocol.ids import ZERO
+from protocol.seams import Store
 from protocol.signing import WIRE_VERSION, Envelope, peer_id_of, public_key, seal, verify
 
 T = TypeVar("T")
 
+SCHEMA = ("create table mail (id blob primary key, envelope blob not null)",)
 LIFETIME_S = 3_600
+MAX_HAVE = 4_096  # ids in a sync request
+MAX_MISSING = 256  # envelopes in its answer
 KINDS: dict[str, type[Any]] = {cls.__name__: cls for cls in messages.GOSSIP}
+
+
+Slot = tuple[str, bytes, bytes]  # kind, author, body
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +41,14 @@ class Letter:
     def author(self) -> str:
         return peer_id_of(self.envelope.author)
 
+    @property
+    def age(self) -> tuple[int, bytes]:
+        """What decides which of two letters in one slot is the newer."""
+        return self.envelope.issued, self.envelope.id
+
 
 class Mail:
-    """All accepted messages of one network."""
+    """All accepted messages of one network; a repeated one takes the place of the older."""
 
     def __init__(self, network: bytes, seed: bytes, standing: Callable[[bytes], bool]) -> None:
         self._network = network
@@ -44,7 +58,9 @@ class Mail:
         self._seen = SeenCache(ttl=LIFETIME_S, limit=100_000)
         self._rates = RateBook(rate=50.0, burst=500.0)
         self._letters: dict[bytes, Letter] = {}
-        self._by_kind: dict[type[Any], list[Letter]] = defaultdict(list)
+        self._by_kind: dict[type[Any], dict[Slot, Letter]] = defaultdict(dict)
+        self._learnt: dict[type[Any], dict[bytes, Any]] = defaultdict(dict)
+        self._unsaved: dict[bytes, bytes | None] = {}  # id -> packed envelope, None: to delete
         self.refused: Counter[str] = Counter()
 
     def write(self, body: Any, now: float) -> Envelope:
@@ -64,7 +80,7 @@ class Mail:
             ),
             self._seed,
         )
-        self._keep(envelope, body)
+        self._keep(Letter(envelope, body))
         return envelope
 
     def accept(self, raw: bytes, now: float) -> Letter:
@@ -76,16 +92,13 @@ class Mail:
             raise
 
     def _accept(self, raw: bytes, now: float) -> Letter:
-        try:
-            envelope = unpack(Envelope, raw, limit=self._limits.max_bytes)
-            kind = KINDS.get(envelope.kind)
-            if kind is None:
-                raise Ignore("unknown-kind")
-            body = unpack(kind, envelope.body)
-        except DecodeError as error:
-            raise Reject(error.code) from error
+        letter = _opened(raw, self._limits.max_bytes)
+        envelope = letter.envelope
         if envelope.id in self._letters:
             raise Ignore("duplicate")
+        known = self._by_kind[type(letter.body)].get(_slot(envelope))
+        if known is not None and known.age > letter.age:
+            raise Ignore("superseded")
         item = Announcement(
             id=envelope.id,
             size=len(raw),
@@ -104,35 +117,131 @@ class Mail:
             standing=lambda _: self._standing(envelope.author),
             now=now,
         )
-        return self._keep(envelope, body)
+        return self._keep(letter)
 
-    def _keep(self, envelope: Envelope, body: Any) -> Letter:
-        letter = Letter(envelope, body)
-        self._letters[envelope.id] = letter
-        self._by_kind[type(body)].append(letter)
+    def _keep(self, letter: Letter) -> Letter:
+        slots, slot = self._by_kind[type(letter.body)], _slot(letter.envelope)
+        if slot in slots:
+            self._remove(slots[slot])
+        self._letters[letter.envelope.id] = slots[slot] = letter
+        self._unsaved[letter.envelope.id] = pack(letter.envelope)
         return letter
 
+    def _remove(self, letter: Letter) -> None:
+        del self._letters[letter.envelope.id]
+        del self._by_kind[type(letter.body)][_slot(letter.envelope)]
+        self._unsaved[letter.envelope.id] = None
+
+    # -- reading ---
+
     def letters(self, kind: type[T]) -> list[Letter]:
-        """Accepted messages of a kind, oldest first."""
-        return self._by_kind[kind]
+        """Accepted messages of a kind, in order of arrival."""
+        return list(self._by_kind[kind].values())
 
     def bodies(self, kind: type[T]) -> list[T]:
-        return [letter.body for letter in self._by_kind[kind]]
+        """Bodies of a kind, each once: what was learnt, then what is in letters."""
+        letters = [letter.body for letter in self._by_kind[kind].values()]
+        return list(dict.fromkeys([*self._learnt[kind].values(), *letters]))
 
-    def ids(self, now: float) -> tuple[bytes, ...]:
-        """Ids of the newest messages that have not expired, for a sync request."""
-        alive = [i for i, x in self._letters.items() if x.envelope.expires > now]
-        return tuple(alive[-4_096:])
+    def learn(self, name: bytes, body: Any) -> None:
+        """Keep a body for good: the chain names it by hash, so that no author has to vouch for it."""
+        self._learnt[type(body)][name] = body
 
-    def missing(self, have: Iterable[bytes], now: float, limit: int = 256) -> tuple[bytes, ...]:
-        """Packed envelopes that the asker lacks, newest last."""
-        known = set(have)
-        found = [
-            pack(x.envelope)
-            for i, x in self._letters.items()
-            if i not in known and x.envelope.expires > now
+    def learnt(self, kind: type[T], name: bytes) -> bool:
+        """Whether the body that the chain names so is known for good."""
+        return name in self._learnt[kind]
+
+    # -- time ---
+
+    def drop(self, now: float) -> None:
+        """Forget expired letters; of a node's records the newest stays, as its keys do."""
+        for letter in list(self._letters.values()):
+            if letter.envelope.expires <= now and not isinstance(letter.body, messages.NodeRecord):
+                self._remove(letter)
+
+    def ending(self, now: float, within: float) -> list[Letter]:
+        """Our own letters that expire within so many seconds."""
+        own = public_key(self._seed)
+        return [
+            letter
+            for letter in self._letters.values()
+            if letter.envelope.author == own and letter.envelope.expires <= now + within
         ]
-        return tuple(found[:limit])
+
+    # -- catching up ---
+
+    def ids(self, now: float, start: bytes = ZERO) -> tuple[bytes, ...]:
+        """Ids that have not expired, ascending from ``start`` and around, for a sync request."""
+        return tuple(self._from(start, now)[:MAX_HAVE])
+
+    def missing(self, have: Sequence[bytes], now: float, start: bytes = ZERO) -> tuple[bytes, ...]:
+        """Packed envelopes that the asker lacks, by id from ``start`` and around.
+
+        A start that moves gives every letter its turn, also behind those that the asker refuses.
+        A full list speaks only for the arc from its first to its last id.
+        """
+        known, full = set(have), len(have) >= MAX_HAVE
+        found = [
+            i
+            for i in self._from(start, now)
+            if i not in known and (not full or _within(i, have[0], have[-1]))
+        ]
+        return tuple(pack(self._letters[i].envelope) for i in found[:MAX_MISSING])
+
+    def _from(self, start: bytes, now: float) -> list[bytes]:
+        alive = [i for i, x in self._letters.items() if x.envelope.expires > now]
+        return sorted(alive, key=lambda i: (i < start, i))
+
+    # -- store ---
+
+    async def load(self, store: Store) -> None:
+        """Take back what was saved; it was judged when it came."""
+        for key, raw in await store.query("select id, envelope from mail order by rowid"):
+            try:
+                letter = self._keep(_opened(bytes(raw), self._limits.max_bytes))
+                del self._unsaved[letter.envelope.id]
+            except (Ignore, Reject) as verdict:  # written by another version
+                self.refused[verdict.reason] += 1
+                self._unsaved[bytes(key)] = None
+
+    async def save(self, store: Store) -> None:
+        """Bring the store up to date, all or nothing."""
+        changes = dict(self._unsaved)
+        if not changes:
+            return
+        await store.transaction([_statement(i, raw) for i, raw in changes.items()])
+        for i, raw in changes.items():
+            if self._unsaved.get(i) == raw:
+                self._unsaved.pop(i, None)
+
+
+def _statement(letter: bytes, raw: bytes | None) -> tuple[str, Sequence[Any]]:
+    if raw is None:
+        return "delete from mail where id = ?", (letter,)
+    return "insert or replace into mail (id, envelope) values (?, ?)", (letter, raw)
+
+
+def _opened(raw: bytes, limit: int) -> Letter:
+    """An envelope and its body, not judged yet. Raises Ignore or Reject."""
+    try:
+        envelope = unpack(Envelope, raw, limit=limit)
+        kind = KINDS.get(envelope.kind)
+        if kind is None:
+            raise Ignore("unknown-kind")
+        return Letter(envelope, unpack(kind, envelope.body))
+    except DecodeError as error:
+        raise Reject(error.code) from error
+
+
+def _slot(envelope: Envelope) -> Slot:
+    """One letter each; a node has one record, whatever it says."""
+    one = envelope.kind == messages.NodeRecord.__name__
+    return envelope.kind, envelope.author, b"" if one else envelope.body
+
+
+def _within(item: bytes, first: bytes, last: bytes) -> bool:
+    """Whether an id lies on the arc from ``first`` upwards and around to ``last``."""
+    return first <= item <= last if first <= last else item >= first or item <= last
 
 
 def _signed(envelope: Envelope) -> bool:

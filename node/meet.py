@@ -81,7 +81,9 @@ class Meeting:
 
     def _known(self) -> list[str]:
         own = self._ctx.seams.transport.peer_id
-        announced = [a for r in self._ctx.mail.bodies(NodeRecord) for a in r.addrs[:1]]
+        now = self._ctx.seams.clock.now()
+        letters = [x for x in self._ctx.mail.letters(NodeRecord) if x.envelope.expires > now]
+        announced = [addr for letter in letters for addr in letter.body.addrs[:1]]
         return [a for a in dict.fromkeys(announced) if not a.endswith(f"/p2p/{own}")]
 
     async def _dial(self, ctx: Context, addr: str) -> None:

@@ -1,51 +1,38 @@
-"""What each pot pays to whom: a job's escrow and every answer's fee, from what the chain and the bodies say.
+"""What a job's pot pays to whom, from what the chain and the bodies say. Answers: ``node/answers.py``.
 
 Pure reading: every aggregator derives the same shares. The rule itself is ``attribution/split.py``.
 """
 
-from collections import Counter
-from dataclasses import dataclass
-
-from eth_utils.crypto import keccak
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 
 from attribution.split import (
     Part,
     Query,
     Work,
-    answer_influence,
-    answer_noise,
-    divide,
     job_influence,
     job_parts,
     owner_weights,
     split_pot,
 )
-from datanet.precedence import Placed, Precedence
+from datanet.precedence import Kept, Placed, Precedence
+from datanet.record import Record
 from node import data, jobs
-from node.attribute import Attributed, Finished, attributed
+from node.attribute import Attributed, Finished
 from node.context import Context
 from node.data import Dataset
-from node.serve import receipt_checkers
+from node.jobs import Job
 from protocol.credit import Row
 from protocol.errors import LocalError
 from protocol.ids import job_round
-from protocol.messages import (
-    RECEIPT,
-    RECEIPT_CHECK,
-    ROUND,
-    UNIT,
-    PotShares,
-    QueriesBody,
-    Receipt,
-    RowCredit,
-    UnitBody,
-)
-from settlement.claims import pot_id
-from tasks.entries import FeeEntry, Posted, UnitEntry
+from protocol.messages import ROUND, PotShares, QueriesBody, RowCredit
+from tasks import draw
+from tasks.entries import UnitEntry
 from tasks.judge import counted
 from tasks.lifecycle import State
 
 PPM = 1_000_000
+WORK_PARTS = 3  # workers, verifiers, aggregators: the last parts of ``job_parts``
 
 
 def owner(ctx: Context, operator: bytes) -> int:
@@ -60,24 +47,37 @@ def owner(ctx: Context, operator: bytes) -> int:
 
 
 async def job_shares(ctx: Context, item: Finished, found: Attributed | None) -> PotShares:
-    """A job's escrow divided; without an accepted attribution it is paid by verified tokens."""
+    """A job's escrow divided. When every turn of its attribution failed only the work is drawn; the rest
+    goes back to the funder, so that nobody who can make an attribution fail gains by it.
+    """
     pot, treasury = item.job.spec.escrow, owner(ctx, ctx.network.treasury)
-    weights: dict[int, int] = {}
-    credits: tuple[RowCredit, ...] = ()
-    private: frozenset[int] = frozenset()
-    if found is not None:
-        weights, credits = await _influence(ctx, found)
-        private = _add_private(ctx, item, found, weights)
-    work, extra = await _work(ctx, item, found)
-    builder = {owner(ctx, item.job.spec.builder): 1}
-    parts = job_parts(pot, ctx.params, item.job.spec.unit_pay, weights, private, work, builder)
+    work = await _work(ctx, item, found)
+    if found is None:
+        return _work_shares(ctx, item, work, treasury)
+    weights, credits = await _influence(ctx, found)
+    private = _add_private(ctx, item, found, weights)
+    parts = _parts(ctx, item, weights, private, work)
     left = pot - sum(part.amount for part in parts)
-    shares = split_pot(pot, [*parts, *(_capped(part, left) for part in extra)], treasury)
+    pay = min(left, item.job.spec.unit_pay)
+    worker = {owner(ctx, found.post.operator): 1}
+    rows = Part("worker", pay, worker, "influence rows and scores")
+    shares = split_pot(pot, [*parts, rows], treasury)
     return PotShares(item.job.id, "job", item.job.id, pot, shares, credits)
 
 
-def _capped(part: Part, left: int) -> Part:
-    return Part(part.role, min(part.amount, left), part.weights, part.reason)
+def _work_shares(ctx: Context, item: Finished, work: Work, treasury: int) -> PotShares:
+    parts = _parts(ctx, item, {}, frozenset(), work)[-WORK_PARTS:]
+    amount = sum(part.amount for part in parts)
+    shares = split_pot(amount, parts, treasury)
+    return PotShares(item.job.id, "job", item.job.id, amount, shares, ())
+
+
+def _parts(
+    ctx: Context, item: Finished, weights: dict[int, int], private: frozenset[int], work: Work
+) -> tuple[Part, ...]:
+    spec = item.job.spec
+    builder = {owner(ctx, spec.builder): 1}
+    return job_parts(spec.escrow, ctx.params, spec.unit_pay, weights, private, work, builder)
 
 
 async def _influence(
@@ -85,50 +85,68 @@ async def _influence(
 ) -> tuple[dict[int, int], tuple[RowCredit, ...]]:
     dataset = await data.dataset(ctx, found.item.job)
     asked = judged_queries(dataset, found.queries)
-    worth = job_influence(dataset.rows, asked, found.body.scores, _operators(ctx))
-    return owner_weights(dataset.rows, worth), _credits(dataset.rows, worth)
+    parties = _operators(ctx, found.item.job.pot.block)
+    worth = job_influence(dataset.rows, asked, found.body.scores, parties)
+    return owner_weights(dataset.rows, worth), row_credits(dataset.rows, worth)
 
 
-def _credits(rows: tuple[Row, ...], worth: tuple[int, ...]) -> tuple[RowCredit, ...]:
+def row_credits(rows: tuple[Row, ...], worth: tuple[int, ...]) -> tuple[RowCredit, ...]:
     return tuple(
         RowCredit(row.record, row.owner, value, row.kept_ppm)
         for row, value in zip(rows, worth, strict=True)
     )
 
 
-def _operators(ctx: Context) -> dict[int, int]:
-    """Owner index -> the first index with the same payout address: one party, several keys."""
-    first: dict[bytes, int] = {}
+def _operators(ctx: Context, block: int) -> dict[int, int]:
+    """Owner index -> the first index with the same payout address at a block: one party, several keys."""
+    first: dict[bytes | None, int] = {}
     return {
-        index: first.setdefault(ctx.board.payouts[operator], index)
+        index: first.setdefault(ctx.board.payout(operator, block), index)
         for index, operator in enumerate(ctx.board.owners)
+        if ctx.board.payout(operator, block) is not None
     }
 
 
 def judged_queries(dataset: Dataset, opened: QueriesBody) -> list[Query]:
-    """Each opened query with what it keeps in commit order and the rows that its text overlaps."""
-    asked = {entry.record: entry for entry in opened.records}
-    placed: list[Placed] = []
-    for shard in dataset.shards:
-        texts = dict(shard.training)
-        for index, record in enumerate(shard.reveal.ids):
-            text = texts.get(index) or (asked[record].text if record in asked else None)
-            if text is not None:
-                order = (shard.entry.block, shard.entry.log_index, index)
-                placed.append(Placed(order, shard.entry.owner, text))
-    precedence = Precedence()
-    kept = {k.record: k for k in (precedence.place(p) for p in placed)}
-    positions = {row.record: i for i, row in enumerate(dataset.rows)}
-    near: dict[bytes, set[int]] = {record: set() for record in asked}
-    for found in kept.values():
-        for earlier in found.yielded:
-            for query, other in ((found.record, earlier.record), (earlier.record, found.record)):
-                if query in near and other in positions:
-                    near[query].add(positions[other])
+    """Each opened query with what it keeps in commit order and the rows that its text overlaps.
+
+    A place is (shard, index): one text may be reserved in one shard and stand in another.
+    """
+    reserved = [(s, i) for s, shard in enumerate(dataset.shards) for i in shard.aside]
+    asked = dict(zip(reserved, opened.records, strict=True))
+    kept = _placed(dataset, {place: entry.text for place, entry in asked.items()})
+    near = _near(dataset, kept.values())
     return [
-        Query(e.owner, e.datanet, kept[e.record].kept_ppm, frozenset(near[e.record]))
-        for e in opened.records
+        Query(e.owner, e.datanet, kept[place].kept_ppm, frozenset(near[e.record]))
+        for place, e in asked.items()
     ]
+
+
+def _placed(
+    dataset: Dataset, queries: dict[tuple[int, int], Record]
+) -> dict[tuple[int, int], Kept]:
+    """What every training record and query keeps, by place, decided in commit order."""
+    precedence, kept = Precedence(dataset.most_words), {}
+    for s, shard in enumerate(dataset.shards):
+        texts = dict(shard.training)
+        for index in range(len(shard.reveal.ids)):
+            text = texts[index] if index in texts else queries[s, index]
+            order = (shard.entry.block, shard.entry.log_index, index)
+            kept[s, index] = precedence.place(Placed(order, shard.entry.owner, text))
+    return kept
+
+
+def _near(dataset: Dataset, kept: Iterable[Kept]) -> dict[bytes, set[int]]:
+    """Positions of the training rows that a text yielded to, or that yielded to it, by record id."""
+    positions: defaultdict[bytes, set[int]] = defaultdict(set)
+    for position, row in enumerate(dataset.rows):
+        positions[row.record].add(position)
+    near: defaultdict[bytes, set[int]] = defaultdict(set)
+    for one in kept:
+        for other in one.yielded:
+            near[one.record] |= positions[other.record]
+            near[other.record] |= positions[one.record]
+    return near
 
 
 def _add_private(
@@ -151,8 +169,13 @@ def _add_private(
     return indices
 
 
-async def _work(ctx: Context, item: Finished, found: Attributed | None) -> tuple[Work, list[Part]]:
-    """Verified work of a job: units and tokens, checks that agree with the outcome, merges, rows."""
+async def _work(ctx: Context, item: Finished, found: Attributed | None) -> Work:
+    """Verified work of a job: units and tokens, checks that agree with the outcome, merges.
+
+    Only posts up to the accepted scores count (without any: up to the last round), so that a late
+    one changes nothing.
+    """
+    until = found.post.block if found is not None else item.block
     tokens: Counter[int] = Counter()
     checks: Counter[int] = Counter()
     units = 0
@@ -161,124 +184,44 @@ async def _work(ctx: Context, item: Finished, found: Attributed | None) -> tuple
             entry = jobs.entry_of(ctx, item.job, unit)
             if entry is None or unit.home:
                 continue
-            checks.update(await _good_checks(ctx, item, entry, result.state))
+            checks.update(await _good_checks(ctx, item.job, entry, result.state, until))
             if result.state is State.ACCEPTED:
                 units += 1
-                tokens[owner(ctx, unit.worker)] += await _tokens(ctx, entry)
-    extra = []
+                tokens[owner(ctx, unit.worker)] += await _tokens(ctx, item.job, number, unit.unit)
     if found is not None:
         checks.update(owner(ctx, operator) for operator in found.checkers)
-        worker = {owner(ctx, found.post.operator): 1}
-        extra.append(Part("worker", item.job.spec.unit_pay, worker, "influence rows and scores"))
+    return Work(units, tokens, checks, _signers(ctx, item, until))
+
+
+def _signers(ctx: Context, item: Finished, until: int) -> tuple[int, ...]:
+    """Owner indices of the seats that merged the last round to the agreed adapter."""
     agreed = ctx.board.posted(ROUND, job_round(item.job.id, item.job.last_round))
-    until = found.post.block if found is not None else item.block  # a later merge changes nothing
     signers = {p.operator for p in agreed if p.value == item.adapter and p.block <= until}
-    signers &= set(ctx.board.seats)
-    work = Work(units, tokens, checks, tuple(sorted(owner(ctx, s) for s in signers)))
-    return work, extra
+    return tuple(sorted(owner(ctx, seat) for seat in signers & set(ctx.board.seats)))
 
 
-async def _good_checks(ctx: Context, item: Finished, entry: UnitEntry, state: State) -> list[int]:
+async def _good_checks(
+    ctx: Context, job: Job, entry: UnitEntry, state: State, until: int
+) -> list[int]:
     """Owner indices of verifiers and committee members whose finding the outcome bore out."""
     deadline = entry.anchor_time + ctx.params.judge_seconds
-    drawn = jobs.all_verifiers(await jobs.samples(ctx, item.job, entry))
-    members = await jobs.committee(ctx, item.job, entry)
+    drawn = jobs.all_verifiers(await jobs.samples(ctx, job, entry))
+    members = await jobs.committee(ctx, job, entry)
     posts = [
         *counted(entry.verdicts, drawn, deadline).values(),
         *counted(entry.rulings, members, deadline + ctx.params.judge_seconds).values(),
     ]
     right = {State.ACCEPTED: (True,), State.FAILED: (False,)}.get(state, ())
-    return [owner(ctx, p.operator) for p in posts if (p.finding == "ok") in right]
+    return [
+        owner(ctx, p.operator) for p in posts if p.block <= until and (p.finding == "ok") in right
+    ]
 
 
-async def _tokens(ctx: Context, entry: UnitEntry) -> int:
-    for post in ctx.board.posted(UNIT, entry.unit):
-        if post.operator == entry.operator:
-            return (await ctx.fetch_value(UnitBody, post.value, entry.operator)).tokens
-    return 0
-
-
-# -- an answer's pot ---
-
-
-@dataclass(frozen=True, slots=True)
-class PaidAnswer:
-    """A receipt whose fee was claimed; ``amount`` is its contributors' part."""
-
-    blob: bytes
-    receipt: Receipt
-    found: Attributed
-    pot: bytes
-    amount: int
-    good: bool
-
-
-async def paid_answers(ctx: Context, item: Finished) -> list[PaidAnswer]:
-    """Receipts of an adapter whose fee has arrived and whose drawn verifiers have answered."""
-    found = await attributed(ctx, item)
-    if found is None:
-        return []
-    answers = []
-    waiting = await _receipts(ctx, item)
-    for fee in ctx.board.fees:
-        if fee.asset != item.adapter:
-            continue
-        covered = _covered(waiting, fee)
-        parts = divide(fee.contributors, {i: r.fee for i, (_, r) in enumerate(covered)})
-        for i, (post, receipt) in enumerate(covered):
-            waiting.remove((post, receipt))
-            good = await _checked(ctx, found, post)
-            if good is not None:
-                pot = fee_pot(ctx, fee.channel, fee.asset)
-                answers.append(PaidAnswer(post.value, receipt, found, pot, parts.get(i, 0), good))
-    return answers
-
-
-async def _receipts(ctx: Context, item: Finished) -> list[tuple[Posted, Receipt]]:
-    found = []
-    for post in ctx.board.posted(RECEIPT, item.adapter):
-        receipt = await ctx.fetch_value(Receipt, post.value, post.operator)
-        channel = ctx.board.channels.get(receipt.channel)
-        if channel is not None and channel.host == post.operator == receipt.host:
-            found.append((post, receipt))
-    return found
-
-
-def _covered(waiting: list[tuple[Posted, Receipt]], fee: FeeEntry) -> list[tuple[Posted, Receipt]]:
-    """The oldest open receipts of the channel that one claimed fee pays for."""
-    covered, left = [], fee.amount
-    for post, receipt in waiting:
-        if receipt.channel == fee.channel and 0 < receipt.fee <= left:
-            covered.append((post, receipt))
-            left -= receipt.fee
-    return covered
-
-
-async def _checked(ctx: Context, found: Attributed, post: Posted) -> bool | None:
-    """Whether a receipt stands; None while its verifiers may still answer."""
-    drawn = await receipt_checkers(ctx, found, post)
-    deadline = post.time + ctx.params.attribute_seconds
-    seen = counted(ctx.board.posted(RECEIPT_CHECK, post.value), drawn, deadline)
-    if not drawn or (len(seen) < len(drawn) and ctx.head.time <= deadline):
-        return None
-    return bool(seen) and all(p.finding == "ok" for p in seen.values())
-
-
-def fee_pot(ctx: Context, channel: bytes, asset: bytes) -> bytes:
-    """The pot that ``InferenceChannels`` fills for an asset in a channel."""
-    funder = ctx.seams.chain.address("InferenceChannels")
-    return pot_id(funder, keccak(channel + asset))
-
-
-async def answer_shares(ctx: Context, answer: PaidAnswer) -> PotShares:
-    """One answer's contributors' part, by that answer's scores alone; what moved nothing is the treasury's."""
-    found, receipt = answer.found, answer.receipt
-    dataset = await data.dataset(ctx, found.item.job)
-    asked = judged_queries(dataset, found.queries)
-    floor = answer_noise(dataset.rows, asked, found.body.scores)
-    worth = answer_influence(receipt.scores, floor) if answer.good else (0,) * len(dataset.rows)
-    weights = owner_weights(dataset.rows, worth)
-    part = Part("contributor", answer.amount, weights, "influence on the answer")
-    shares = split_pot(answer.amount, [part], owner(ctx, ctx.network.treasury))
-    credits = _credits(dataset.rows, worth)
-    return PotShares(answer.pot, "answer", answer.blob, answer.amount, shares, credits)
+async def _tokens(ctx: Context, job: Job, number: int, unit: bytes) -> int:
+    """Tokens in the batches that beacon and data assign to a unit; its worker's own count is not asked."""
+    dataset, beacon = await data.dataset(ctx, job), await jobs.round_beacon(ctx, job, number)
+    assert beacon is not None, "an accepted unit was assigned by its round's beacon"
+    hyper = job.spec.hyper
+    sizes = [min(dataset.rows[i].tokens, hyper.max_tokens) for i in dataset.trained]
+    batches = draw.batches(beacon, unit, len(sizes), hyper.steps, hyper.batch)
+    return sum(sizes[i] for batch in batches for i in batch)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import trio
 
-from node import serve, train, watch
+from node import learn, serve, tabs, train, watch
 from node.context import Context, Keys, Network, Seams
 from node.flow import STAGES, Stage
 from node.mail import Mail
@@ -23,8 +23,8 @@ Handler = Callable[[Context, str, bytes], Awaitable[bytes]]
 
 HANDLERS: dict[str, Handler] = {
     train.REVEAL_PROTOCOL: train.serve_reveal,
-    serve.INFER_PROTOCOL: serve.serve_infer,
-    serve.VOUCHER_PROTOCOL: serve.serve_voucher,
+    tabs.INFER_PROTOCOL: serve.serve_infer,
+    tabs.VOUCHER_PROTOCOL: serve.serve_voucher,
     watch.SYNC_PROTOCOL: watch.serve_sync,
 }
 
@@ -70,11 +70,14 @@ class Started(Protocol):
 
 async def run(ctx: Context, *, task_status: Started = trio.TASK_STATUS_IGNORED) -> None:
     """Watch and act until cancelled; the transport must be running."""
+    await ctx.mail.load(ctx.seams.store)
     await watch.look(ctx)  # a chain that cannot be reached at the start is the operator's to know
     await ctx.seams.transport.subscribe(ctx.network.topic, partial(_hear, ctx))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch.watch_chain, ctx)
         nursery.start_soon(watch.sync_mail, ctx)
+        nursery.start_soon(watch.keep_mail, ctx)
+        nursery.start_soon(learn.learn_bodies, ctx)
         for stage in STAGES:
             if stage.concerns(ctx.roles):
                 nursery.start_soon(_loop, ctx, stage)

@@ -1,42 +1,29 @@
-"""Paid answers. The host serves an adapter, signs the lineage as a receipt and claims its fee by voucher;
-drawn verifiers re-run receipts; the user pays from a channel and never risks more than one answer.
+"""The host's side of paid answers: serve an adapter, sign the lineage as a receipt, claim by voucher.
 
-An answer moves records by the published index of its job's attribution: the query is the answer itself.
+Neither side can lose more than one request: the host answers the next only when the last is
+acknowledged, and without an acknowledgement it claims the ceiling that the request itself signed.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from attribution.spans import verbatim
-from node import data, jobs
+from node import receipts, tabs
 from node.attribute import Attributed, attributed, finished_jobs
 from node.context import Context
+from node.pay import ask
+from node.receipts import check_receipts, receipt_checkers
+from node.tabs import HostTab, Sums
 from protocol.codec import pack, unpack
-from protocol.compute import AnswerScored, Generate, Generated, ScoreAnswer
-from protocol.errors import LocalError, OperatorError, PeerError
-from protocol.ids import checksum, content_id, short
-from protocol.messages import (
-    RECEIPT,
-    RECEIPT_CHECK,
-    AnswerRecord,
-    InferAnswer,
-    InferRequest,
-    Receipt,
-    Span,
-    VoucherNote,
-    judged,
-)
-from protocol.typed_data import ReceiptRoot, recover
-from settlement.vouchers import SignedVoucher, Usage, channel_id, sign_voucher, verify_voucher
-from tasks import draw
-from tasks.entries import ChannelEntry, Posted
+from protocol.errors import PeerError
+from protocol.ids import checksum, short
+from protocol.messages import RECEIPT, InferAnswer, InferRequest, VoucherNote
+from protocol.params import in_open
+from settlement.vouchers import SignedVoucher, verify_voucher
+from tasks.entries import ChannelEntry
 
-INFER_PROTOCOL = "/openledger/infer/1"
-VOUCHER_PROTOCOL = "/openledger/voucher/1"
-RULE_VERSION = 1
-INFER_TIMEOUT_S = 240.0
-CHANNEL_WAIT_S = 10.0
-TOP = 5  # records named in a receipt
-CHANNEL_DEPOSIT_ANSWERS = 100  # a new channel covers so many answers of the asked length
+__all__ = ["ask", "attributed_job", "check_receipts", "collect_fees", "receipt_checkers"]
+
+CHANNEL_WAIT_S = 10.0  # a channel's block may still be on its way to our endpoint
+ACKNOWLEDGE_S = 60  # from an answer to the claim of its ceiling
 
 
 async def attributed_job(ctx: Context, adapter: bytes) -> Attributed:
@@ -49,280 +36,148 @@ async def attributed_job(ctx: Context, adapter: bytes) -> Attributed:
     raise PeerError("unknown-adapter", f"no attributed adapter {short(adapter)}")
 
 
-# -- host ---
+@dataclass(frozen=True, slots=True)
+class Paying:
+    """A channel to this host, as the chain has it now."""
+
+    payer: str
+    deposit: int
+    closing: bool
+
+
+async def _paying(ctx: Context, channel: bytes, ceiling: int) -> Paying:
+    """The channel, once its deposit covers ``ceiling``. Raises PeerError."""
+    deadline = ctx.seams.clock.monotonic() + CHANNEL_WAIT_S
+    while True:
+        payer, host, deposit, _, closes_at = await ctx.seams.chain.read(
+            "InferenceChannels", "channelOf", channel
+        )
+        ours = host == checksum(ctx.operator)
+        if ours and deposit >= ceiling:
+            return Paying(payer, deposit, closes_at != 0)
+        if ctx.seams.clock.monotonic() >= deadline:
+            break
+        await ctx.changed(1.0)
+    if not ours:
+        raise PeerError("unknown-channel", f"{short(channel)} does not pay this host")
+    raise PeerError("underpaid", f"the deposit is {deposit}, the voucher's ceiling {ceiling}")
+
+
+# -- an answer ---
 
 
 async def serve_infer(ctx: Context, peer: str, request: bytes) -> bytes:
-    """Answer one paid request. Raises PeerError with the reason of a refusal."""
+    """Answer one paid request; the same request again gets the same answer. Raises PeerError with
+    the reason of a refusal: ``bad-request``, ``unknown-channel``, ``underpaid``, ``unacknowledged``..
+    """
     asked = unpack(InferRequest, request)
-    channel = await _paying(ctx, asked.channel)
-    paid = await _paid(ctx, asked.channel)
-    ceiling = paid + asked.max_tokens * ctx.params.price_per_token
-    if asked.ceiling < ceiling or ceiling > channel.deposit:
-        raise PeerError("underpaid", f"the voucher's ceiling is {asked.ceiling}, needed {ceiling}")
-    voucher = SignedVoucher(
-        asked.channel,
-        asked.ceiling,
-        (Usage(asked.adapter, RULE_VERSION, asked.ceiling),),
-        asked.signature,
-    )
-    verify_voucher(voucher, ctx.contract_domain("InferenceChannels"), checksum(channel.payer))
-    await ctx.did(f"voucher/{asked.channel.hex()}/{asked.ceiling}", pack(asked))
-    receipt = await _answer(ctx, asked)
-    blob = ctx.put(receipt)
-    paid += receipt.fee
-    await _set_paid(ctx, asked.channel, paid)
-    await ctx.share(blob)
-    await ctx.post(RECEIPT, asked.adapter, blob)
+    if not 1 <= asked.max_tokens <= tabs.MAX_TOKENS or not asked.prompt.strip():
+        raise PeerError("bad-request", f"1 to {tabs.MAX_TOKENS} tokens and a prompt are needed")
+    channel = await _paying(ctx, asked.channel, asked.ceiling)
+    async with tabs.lock(ctx, asked.channel):
+        tab = await tabs.load(ctx, HostTab, asked.channel)
+        if tab is None or tab.request != asked.request:
+            tab = await _serve(ctx, asked, channel, tab)
+        return pack(tab.answer)
+
+
+async def _serve(
+    ctx: Context, asked: InferRequest, channel: Paying, last: HostTab | None
+) -> HostTab:
+    if channel.closing:
+        raise PeerError("channel-closing", f"{short(asked.channel)} is being closed")
+    if last is not None and not last.acknowledged:
+        raise PeerError("unacknowledged", f"answer {short(last.answer.receipt)} is open")
+    if last is not None:
+        await _publish(ctx, last)  # the tab holds one receipt; none may be lost
+    before = tabs.at_least_settled(ctx, asked.channel, last.sums if last else ())
+    voucher = _ceiling(ctx, asked, channel, before)
+    receipt = await receipts.make(ctx, await attributed_job(ctx, asked.adapter), asked)
+    sums = tabs.grown(before, asked.adapter, receipt.fee)
+    answer = InferAnswer(ctx.put(receipt), receipt.fee, tabs.total(sums))
+    now = int(ctx.seams.clock.now())
+    tab = HostTab(sums, voucher, asked.request, asked.adapter, answer, False, now)
+    await tabs.save(ctx, asked.channel, tab)
+    await ctx.share(answer.receipt)
+    await ctx.attempt("serve", _publish, tab)
     ctx.note(
-        "serve", f"answered {short(asked.request)}: {receipt.tokens} tokens, fee {receipt.fee}"
+        "serve",
+        f"answered {short(asked.request)}: {receipt.tokens} tokens for {in_open(receipt.fee)}",
     )
-    return pack(InferAnswer(blob, receipt.fee, paid))
+    return tab
 
 
-async def _paying(ctx: Context, channel: bytes) -> ChannelEntry:
-    """The channel that pays this host; a new one may be a few blocks ahead of our board."""
-    deadline = ctx.seams.clock.monotonic() + CHANNEL_WAIT_S
-    while channel not in ctx.board.channels and ctx.seams.clock.monotonic() < deadline:
-        await ctx.changed(1.0)
-    entry = ctx.board.channels.get(channel)
-    if entry is None or entry.host != ctx.operator:
-        raise PeerError("unknown-channel", f"{short(channel)} does not pay this host")
-    return entry
+def _ceiling(ctx: Context, asked: InferRequest, channel: Paying, before: Sums) -> SignedVoucher:
+    """The request's own voucher. Raises PeerError unless it covers all before and this answer's most."""
+    sums = tabs.grown(before, asked.adapter, asked.max_tokens * ctx.params.price_per_token)
+    if asked.ceiling != tabs.total(sums):
+        needed = tabs.total(sums)
+        raise PeerError("underpaid", f"the voucher's ceiling is {asked.ceiling}, needed {needed}")
+    voucher = SignedVoucher(asked.channel, asked.ceiling, sums, asked.signature)
+    verify_voucher(voucher, ctx.contract_domain("InferenceChannels"), channel.payer)
+    return voucher
 
 
-async def _paid(ctx: Context, channel: bytes) -> int:
-    rows = await ctx.seams.store.query("select paid from channels where id = ?", (channel,))
-    return int(rows[0][0]) if rows else 0
+async def _publish(ctx: Context, tab: HostTab) -> None:
+    """Put a receipt on chain, once."""
+    sent: set[bytes] = ctx.private.setdefault("receipts", set())  # the board lags behind
+    if tab.answer.receipt not in sent and not _published(ctx, tab):
+        await ctx.post(RECEIPT, tab.adapter, tab.answer.receipt)
+        sent.add(tab.answer.receipt)
 
 
-async def _set_paid(ctx: Context, channel: bytes, paid: int) -> None:
-    await ctx.seams.store.execute(
-        "insert into channels (id, paid) values (?, ?) on conflict (id) do update set paid = ?",
-        (channel, str(paid), str(paid)),
-    )
-
-
-async def _answer(ctx: Context, asked: InferRequest) -> Receipt:
-    found = await attributed_job(ctx, asked.adapter)
-    spec, item = found.item.job.spec, found.item
-    await ctx.fetch(item.adapter)
-    answer = await _generate(ctx, spec.base, item.adapter, asked)
-    base = await _generate(ctx, spec.base, None, asked)
-    scores = await score_answer(ctx, found, asked.prompt, answer.text)
-    dataset = await data.dataset(ctx, item.job)
-    spans = verbatim(answer.text, [text.completion for text in dataset.texts])
-    top = sorted(range(len(scores)), key=lambda i: (-scores[i], i))[:TOP]
-    rows = dataset.rows
-    unsigned = Receipt(
-        request=asked.request,
-        job=item.job.id,
-        adapter=item.adapter,
-        base_digest=spec.base_digest,
-        lineage=(spec.base_digest, spec.start, item.adapter),
-        host=ctx.operator,
-        channel=asked.channel,
-        fee=answer.answer_tokens * ctx.params.price_per_token,
-        prompt=asked.prompt,
-        answer=answer.text,
-        base_answer=base.text,
-        max_tokens=asked.max_tokens,
-        tokens=answer.answer_tokens,
-        scores=scores,
-        records=tuple(
-            AnswerRecord(rows[i].record, rows[i].owner, rows[i].datanet, scores[i]) for i in top
-        ),
-        spans=tuple(
-            Span(rows[s.row].record, s.start, answer.text[s.start : s.stop][:512]) for s in spans
-        ),
-        signature=bytes(65),
-    )
-    return replace(unsigned, signature=ctx.sign(ReceiptRoot(content_id(pack(unsigned)))))
-
-
-async def _generate(
-    ctx: Context, base: str, adapter: bytes | None, asked: InferRequest
-) -> Generated:
-    request = Generate(base, adapter, asked.prompt, asked.max_tokens, asked.request, 0)
-    done = await ctx.seams.compute.run(request)
-    assert isinstance(done, Generated)
-    return done
-
-
-async def score_answer(
-    ctx: Context, found: Attributed, prompt: str, answer: str
-) -> tuple[int, ...]:
-    """Influence of every training record on an answer; empty answers move nothing."""
-    spec = found.item.job.spec
-    await ctx.fetch(found.body.index, found.post.operator)
-    if not answer.strip():
-        return (0,) * len((await data.dataset(ctx, found.item.job)).rows)
-    request = ScoreAnswer(
-        spec.base, found.item.adapter, found.body.index, prompt, answer, spec.hyper.max_tokens
-    )
-    done = await ctx.seams.compute.run(request)
-    assert isinstance(done, AnswerScored)
-    return done.scores
+def _published(ctx: Context, tab: HostTab) -> bool:
+    posts = ctx.board.posted(RECEIPT, tab.adapter)
+    return any(p.value == tab.answer.receipt and p.operator == ctx.operator for p in posts)
 
 
 async def serve_voucher(ctx: Context, peer: str, request: bytes) -> bytes:
-    """Take the payer's voucher for what was delivered and settle it on chain."""
+    """Take the payer's acknowledgement of what was delivered; a repeated one changes nothing."""
     note = unpack(VoucherNote, request)
-    channel = await _paying(ctx, note.channel)
-    if note.cumulative != await _paid(ctx, note.channel):
-        raise PeerError("wrong-amount", f"{note.cumulative} is not what was delivered")
-    voucher = _voucher(note)
-    verify_voucher(voucher, ctx.contract_domain("InferenceChannels"), checksum(channel.payer))
-    await ctx.did(f"voucher/{note.channel.hex()}/final/{note.cumulative}", pack(note))
+    channel = await _paying(ctx, note.channel, note.cumulative)
+    async with tabs.lock(ctx, note.channel):
+        tab = await tabs.load(ctx, HostTab, note.channel)
+        if tab is None or note.cumulative != tabs.total(tab.sums):
+            raise PeerError("wrong-amount", f"{note.cumulative} is not what was delivered")
+        if not tab.acknowledged:
+            voucher = SignedVoucher(note.channel, note.cumulative, tab.sums, note.signature)
+            verify_voucher(voucher, ctx.contract_domain("InferenceChannels"), channel.payer)
+            await tabs.save(ctx, note.channel, replace(tab, voucher=voucher, acknowledged=True))
     ctx.touch()
     return b""
 
 
-def _voucher(note: VoucherNote) -> SignedVoucher:
-    usage = (Usage(note.asset, note.rule_version, note.cumulative),)
-    return SignedVoucher(note.channel, note.cumulative, usage, note.signature)
+# -- the fee ---
 
 
 async def collect_fees(ctx: Context) -> None:
-    """Claim the last acknowledged voucher of every channel that pays this host."""
+    """Claim what is acknowledged, or overdue, of every channel that pays this host."""
     for channel in list(ctx.board.channels.values()):
-        if channel.host == ctx.operator:
-            await ctx.attempt("collect", _collect, channel)
+        lock = tabs.lock(ctx, channel.channel)
+        if channel.host == ctx.operator and not lock.locked():  # else it is being answered on
+            async with lock:
+                await ctx.attempt("collect", _collect, channel)
 
 
 async def _collect(ctx: Context, channel: ChannelEntry) -> None:
-    settled = sum(fee.amount for fee in ctx.board.fees if fee.channel == channel.channel)
-    paid = await _paid(ctx, channel.channel)
-    body = await ctx.done(f"voucher/{channel.channel.hex()}/final/{paid}")
-    if body is None or paid <= settled:
+    tab = await tabs.load(ctx, HostTab, channel.channel)
+    if tab is None:
         return
-    await ctx.write("InferenceChannels", "claim", *_voucher(unpack(VoucherNote, body)).claim_args())
-    ctx.note("collect", f"claimed {paid - settled} from channel {short(channel.channel)}")
-
-
-# -- verifiers ---
-
-
-async def receipt_checkers(ctx: Context, found: Attributed, post: Posted) -> tuple[bytes, ...]:
-    """Verifiers drawn to re-run a receipt; empty before the beacon."""
-    beacon = await ctx.beacon(post.block + ctx.params.beacon_delay)
-    if beacon is None:
-        return ()
-    pool = jobs.eligible_verifiers(ctx, found.item.job, post.operator)
-    return draw.weighted(beacon, "receipt", post.value, pool, ctx.params.verifiers)
-
-
-async def check_receipts(ctx: Context) -> None:
-    """Re-run the drawn receipts of served adapters."""
-    for item in await finished_jobs(ctx):
-        for post in list(ctx.board.posted(RECEIPT, item.adapter)):
-            if ctx.mine(RECEIPT_CHECK, post.value):
-                continue
-            found = await attributed(ctx, item)
-            if found and ctx.operator in await receipt_checkers(ctx, found, post):
-                await ctx.attempt("receipt", _check_receipt, found, post)
-
-
-async def _check_receipt(ctx: Context, found: Attributed, post: Posted) -> None:
-    receipt = await ctx.fetch_value(Receipt, post.value, post.operator)
-    code = "ok" if await _same(ctx, found, post, receipt) else "B"
-    await ctx.post(judged(RECEIPT_CHECK, code).rstrip(b"\x00").decode(), post.value, post.value)
-    ctx.note("verify", f"re-ran receipt {short(post.value)}: {code}")
-
-
-async def _same(ctx: Context, found: Attributed, post: Posted, receipt: Receipt) -> bool:
-    digest = ReceiptRoot(content_id(pack(replace(receipt, signature=bytes(65))))).digest(
-        ctx.statements
-    )
-    if recover(digest, receipt.signature) != post.operator or receipt.host != post.operator:
-        return False
-    asked = InferRequest(
-        receipt.request,
-        receipt.adapter,
-        receipt.prompt,
-        receipt.max_tokens,
-        receipt.channel,
-        0,
-        bytes(65),
-    )
-    await ctx.fetch(receipt.adapter)
-    answer = await _generate(ctx, found.item.job.spec.base, receipt.adapter, asked)
-    fee = answer.answer_tokens * ctx.params.price_per_token
-    if (answer.text, fee) != (receipt.answer, receipt.fee):
-        return False
-    scores = await score_answer(ctx, found, receipt.prompt, receipt.answer)
-    largest = max((abs(s) for s in scores), default=0) or 1
-    worst = max((abs(a - b) for a, b in zip(scores, receipt.scores, strict=False)), default=0)
-    close = worst * 1_000_000 <= largest * ctx.params.score_tolerance_ppm
-    return len(scores) == len(receipt.scores) and close
-
-
-# -- user ---
-
-
-async def ask(ctx: Context, adapter: bytes, prompt: str, max_tokens: int) -> tuple[bytes, Receipt]:
-    """One paid answer from a host: open a channel if there is none, ask, pay for what was delivered."""
-    host = _host(ctx)
-    channel = await _channel(ctx, host, max_tokens)
-    paid = await _paid(ctx, channel)
-    ceiling = paid + max_tokens * ctx.params.price_per_token
-    domain = ctx.contract_domain("InferenceChannels")
-    key = ctx.keys.operator_key
-    voucher = sign_voucher(key, domain, channel, ceiling, [Usage(adapter, RULE_VERSION, ceiling)])
-    request = InferRequest(
-        request=ctx.seams.randomness.token(32),
-        adapter=adapter,
-        prompt=prompt,
-        max_tokens=max_tokens,
-        channel=channel,
-        ceiling=ceiling,
-        signature=voucher.signature,
-    )
-    ctx.note("chat", f"asking {checksum(host)}")
-    answer = unpack(InferAnswer, await _call(ctx, host, INFER_PROTOCOL, pack(request)))
-    receipt = await ctx.fetch_value(Receipt, answer.receipt, host)
-    if answer.cumulative != paid + receipt.fee or answer.cumulative > ceiling:
-        raise PeerError("overcharged", f"the host asks for {answer.cumulative}, agreed {ceiling}")
-    await _set_paid(ctx, channel, answer.cumulative)
-    final = sign_voucher(
-        key, domain, channel, answer.cumulative, [Usage(adapter, RULE_VERSION, answer.cumulative)]
-    )
-    note = VoucherNote(channel, adapter, RULE_VERSION, answer.cumulative, final.signature)
-    await _call(ctx, host, VOUCHER_PROTOCOL, pack(note))
-    ctx.note("chat", f"paid {receipt.fee} for {receipt.tokens} tokens")
-    return answer.receipt, receipt
-
-
-async def _call(ctx: Context, host: bytes, protocol: str, body: bytes) -> bytes:
-    peer = ctx.peer_of(host)
-    if peer is None:
-        raise PeerError("no-peer", f"host {checksum(host)} has no peer id")
-    return await ctx.seams.transport.request(
-        peer, protocol, body, timeout=INFER_TIMEOUT_S, max_response=64 * 1024
-    )
-
-
-def _host(ctx: Context) -> bytes:
-    hosts = ctx.board.roster("host", ctx.head.number, ctx.params.min_stake)
-    connected = ctx.seams.transport.peers()
-    for host in sorted(hosts, key=lambda h: (-hosts[h], h)):
-        if ctx.peer_of(host) in connected:
-            return host
-    raise OperatorError(
-        "no-host", "No staked host is connected.", "Wait, or run a node with the host role."
-    )
-
-
-async def _channel(ctx: Context, host: bytes, max_tokens: int) -> bytes:
-    """This payer's channel to a host; a new one holds the price of a hundred answers."""
-    salt = content_id(b"openledger/channel" + host)
-    channel = channel_id(checksum(ctx.operator), salt)
-    if channel not in ctx.board.channels:
-        amount = CHANNEL_DEPOSIT_ANSWERS * max_tokens * ctx.params.price_per_token
-        at = ctx.seams.chain.address("InferenceChannels")
-        await ctx.write("OpenToken", "approve", at, amount)
-        receipt = await ctx.write("InferenceChannels", "open", salt, checksum(host), amount)
+    await _publish(ctx, tab)
+    if not _published(ctx, tab) or not await _claimable(ctx, channel.channel, tab):
+        return  # a fee pays the receipts that stood before it
+    gain = tabs.total(tab.voucher.usage) - tabs.settled(ctx, channel.channel)
+    if gain > 0:
+        receipt = await ctx.write("InferenceChannels", "claim", *tab.voucher.claim_args())
         await ctx.reached(receipt.block)
-    if channel not in ctx.board.channels:
-        raise LocalError("no-channel", "the channel was opened but its event has not arrived")
-    return channel
+        ctx.note("collect", f"claimed {in_open(gain)} from channel {short(channel.channel)}")
+    if not tab.acknowledged:
+        closed = replace(tab, sums=tab.voucher.usage, acknowledged=True)
+        await tabs.save(ctx, channel.channel, closed)
+
+
+async def _claimable(ctx: Context, channel: bytes, tab: HostTab) -> bool:
+    """Whether the payer acknowledged, or had its time, or is about to take its deposit back."""
+    if tab.acknowledged or ctx.seams.clock.now() >= tab.since + ACKNOWLEDGE_S:
+        return True
+    return (await _paying(ctx, channel, 0)).closing

@@ -35,25 +35,50 @@ async def take_units(ctx: Context) -> None:
 async def _advance(ctx: Context, job: Job, number: int, item: Assigned) -> None:
     entry = jobs.entry_of(ctx, job, item)
     key = f"unit/{item.unit.hex()}"
+    handed_back = await ctx.done(f"{key}/handed-back") is not None
     if entry is None:
-        if await ctx.done(f"{key}/handed-back") is not None:
-            return
-        await ctx.write("AttributionPool", "reserve", job.id, job_round(job.id, number))
-        ctx.note("train", f"reserved unit {short(item.unit)} of round {number + 1}")
-        await ctx.did(f"{key}/session", ctx.private["session"])
+        if not handed_back:
+            await _take(ctx, job, number, item)
+    elif entry.root:
+        await _republish(ctx, item)
+    elif not entry.ended and not handed_back:
+        await _resume(ctx, job, number, item)
+
+
+async def _take(ctx: Context, job: Job, number: int, item: Assigned) -> None:
+    at = jobs.opened(ctx, job, number)
+    if at is None or ctx.head.time > at[1] + ctx.params.unit_seconds:
+        return  # too late to count
+    receipt = await ctx.write("AttributionPool", "reserve", job.id, job_round(job.id, number))
+    ctx.note("train", f"reserved unit {short(item.unit)} of round {number + 1}")
+    await ctx.did(f"unit/{item.unit.hex()}/session", ctx.private["session"])
+    await ctx.reached(receipt.block)
+    await _train(ctx, job, number, item)
+
+
+async def _resume(ctx: Context, job: Job, number: int, item: Assigned) -> None:
+    """Go on with a reserved unit; a body that could not be fetched is asked for until the deadline."""
+    key = f"unit/{item.unit.hex()}"
+    body = await ctx.done(f"{key}/body")
+    if body is not None:
+        await _anchor(ctx, unpack(UnitBody, body))
+    elif await ctx.done(f"{key}/session") != ctx.private["session"]:
+        await _hand_back(ctx, item, "this node was restarted in mid-unit")
+    else:
         await _train(ctx, job, number, item)
-    elif not entry.root and not entry.ended:
-        body = await ctx.done(f"{key}/body")
-        if body is not None:
-            await _anchor(ctx, unpack(UnitBody, body))
-        elif await ctx.done(f"{key}/session") != ctx.private["session"]:
-            await _hand_back(ctx, item, "this node was restarted in mid-unit")
+
+
+async def _republish(ctx: Context, item: Assigned) -> None:
+    """Publish what was anchored by a process that stopped between the two."""
+    body = await ctx.done(f"unit/{item.unit.hex()}/body")
+    if body is not None and not ctx.mine(UNIT, item.unit):
+        await _publish(ctx, unpack(UnitBody, body))
 
 
 async def _train(ctx: Context, job: Job, number: int, item: Assigned) -> None:
     try:
         trained, states = await _compute(ctx, job, number, item)
-    except (ComputeError, PeerError) as error:
+    except ComputeError as error:
         ctx.fail("train", error)
         await _hand_back(ctx, item, error.text)
         return
@@ -94,9 +119,15 @@ async def _compute(
 
 async def _anchor(ctx: Context, body: UnitBody) -> None:
     root = MerkleTree(body.leaves, keccak256).root
-    await ctx.write("AttributionPool", "anchor", body.unit, root, body.adapter)
+    receipt = await ctx.write("AttributionPool", "anchor", body.unit, root, body.adapter)
+    await ctx.reached(receipt.block)
+    await _publish(ctx, body)
+
+
+async def _publish(ctx: Context, body: UnitBody) -> None:
     blob = ctx.put(body)
-    await ctx.post(UNIT, body.unit, blob)
+    receipt = await ctx.post(UNIT, body.unit, blob)
+    await ctx.reached(receipt.block)
     await ctx.share(blob, body.adapter)
     loss = body.losses_micro[-1] / 1e6
     ctx.note(
@@ -131,8 +162,17 @@ async def serve_reveal(ctx: Context, peer: str, request: bytes) -> bytes:
     leaves = unpack(UnitBody, body).leaves
     if asked.commitment == ZERO:
         return pack(RevealAnswer(state.w, state.m, state.v, ZERO, ()))
+    await _bind(ctx, asked, asker)
     proof = MerkleTree(leaves, keccak256).proof(asked.step)
     return pack(RevealAnswer(state.w, state.m, state.v, state.g, proof))
+
+
+async def _bind(ctx: Context, asked: RevealRequest, asker: bytes) -> None:
+    """An asker's first commitment to a step binds it: a second one could follow from our gradient."""
+    key = f"unit/{asked.unit.hex()}/commitment/{asked.step}/{asker.hex()}"
+    await ctx.did(key, asked.commitment)
+    if await ctx.done(key) != asked.commitment:
+        raise PeerError("second-commitment", f"step {asked.step} of unit {short(asked.unit)}")
 
 
 def _own_unit(ctx: Context, unit: bytes) -> tuple[Job, UnitEntry]:

@@ -1,7 +1,8 @@
 """The live snapshot: read once per change, sent to every open page as server-sent events.
 
-One task asks the node, and only while a page is open: a snapshot costs reads of the chain. A page gets every section when it connects and afterwards
-only those whose bytes changed, so that fifty pages cost the node no more than one.
+One task asks the node, and only while a page is open: a snapshot costs reads of the chain. A page
+gets every section when it connects and afterwards only those whose bytes changed, so that fifty
+pages cost the node no more than one.
 """
 
 import json

@@ -194,7 +194,9 @@ class Libp2pTransport:
     async def _start(self, host: IHost, gossip: CountedGossip, pubsub: GuardedPubsub) -> None:
         if not _swarm_of(host).listeners:
             raise OperatorError(
-                "cannot-listen", f"Cannot listen on {self._listen}.", "Choose another --listen."
+                "cannot-listen",
+                f"Cannot listen on {self._listen}.",
+                "Choose another --listen-port.",
             )
         await pubsub.wait_until_ready()
         self._host, self._gossip, self._pubsub = host, gossip, pubsub

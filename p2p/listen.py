@@ -19,7 +19,7 @@ def check_free(listen: str) -> None:
             raise OperatorError(
                 "port-taken" if error.errno == errno.EADDRINUSE else "cannot-listen",
                 f"Cannot listen on {listen}: {error.strerror}.",
-                "Stop the program that uses it, or choose another address with --listen.",
+                "Stop the program that uses it, or choose another port with --listen-port.",
             ) from error
 
 

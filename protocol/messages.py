@@ -18,6 +18,7 @@ from protocol.ids import Address, Hash, Name, content_id, topic
 NODE = "node"  # peer public key -> role bits
 SHARD = "shard"  # Datanet id -> commitment
 REVEAL = "reveal"  # commitment -> blob id of the reveal
+HELD = "held"  # commitment -> blob id of the reveal (an aggregator that holds all of the shard)
 UNIT = "unit"  # unit id -> blob id of the UnitBody
 ROUND = "round"  # round id -> blob id of the merged adapter (an aggregator each)
 VERDICT = "verdict"  # topic "verdict/FINDING": unit id -> blob id of the VerdictBody

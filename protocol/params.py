@@ -167,6 +167,11 @@ SIMNET = replace(
 PRESETS = {p.preset: p for p in (MAINNET, DEVNET, SIMNET)}
 
 
+def in_open(units: int) -> str:
+    """An amount for people."""
+    return f"{units / OPEN:g} OPEN"
+
+
 def preset(name: str) -> Params:
     """Raises OperatorError naming the known presets."""
     if name not in PRESETS:

@@ -139,7 +139,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One contract event in chain order. ``args`` by Solidity name: int, bool, bytes, str ('0x..' checksum addresses)."""
+    """One contract event in chain order. ``args`` by Solidity name: int, bool, bytes, checksum text."""
 
     contract: str
     name: str
@@ -184,7 +184,10 @@ class Chain(Protocol):
         ...
 
     async def write(self, key: bytes, contract: str, function: str, *args: Any) -> TxReceipt:
-        """Sign with the 32-byte secp256k1 ``key``, send, wait until mined. Raises Reverted with the custom error's name."""
+        """Sign with the 32-byte secp256k1 ``key``, send, wait until mined.
+
+        Raises Reverted with the custom error's name.
+        """
         ...
 
     async def events(self, from_block: int, to_block: int) -> list[Event]:

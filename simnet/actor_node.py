@@ -14,6 +14,7 @@ from node.config import NodeConfig, load_config
 from node.daemon import run_node
 from node.home import Home
 from node.keys import Identity, load_identity
+from protocol.errors import OpenLedgerError
 from simnet.actors import Wrap, actor
 
 
@@ -24,8 +25,11 @@ def main() -> None:
     parser.add_argument("--actor", required=True)
     given = parser.parse_args()
     home = Home(given.home)
-    config = load_config(home, os.environ)
-    trio.run(_run, config, load_identity(home), actor(given.actor))
+    try:
+        config = load_config(home, os.environ)
+        trio.run(_run, config, load_identity(home), actor(given.actor))
+    except* OpenLedgerError as group:
+        sys.exit("; ".join(str(error) for error in group.exceptions))
 
 
 async def _run(config: NodeConfig, identity: Identity, wrap: Wrap) -> None:

@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from blake3 import blake3
-
 from bootstrap.network import NetworkFile
 from node.cli import client
 from node.config import write_config
@@ -29,6 +27,7 @@ from simnet import texts
 from simnet.processes import Group
 from simnet.scenario import NodePlan, Scenario, ShardPlan
 from simnet.show import Progress
+from simnet.simulation import shard_rows
 from simnet.treasury import Seat, Treasury
 
 CHAIN_ID = 31_337
@@ -224,7 +223,8 @@ class Demo:
             shard = member.plan.shard
             assert shard is not None
             self._wait(partial(self._knows, member, shard), 60, "a Datanet is not announced")
-            member.rows = _rows(shard, self.seed)
+            args = (shard.source, shard.part, shard.parts, shard.records)
+            member.rows = shard_rows(*args, self.seed)
             path = member.home.path / "records.jsonl"
             texts.write_jsonl(path, member.rows)
             if self._isolate:
@@ -369,12 +369,6 @@ class Demo:
                     if f["text"] != "counted by the network"
                 ]
         return "\n".join(lines)
-
-
-def _rows(shard: ShardPlan, seed: int) -> list[dict[str, str]]:
-    """An owner's records; garbage and edits follow from the seed."""
-    drawn = blake3(f"demo/{seed}/{shard.source.rpartition(':')[2]}/{shard.part}".encode()).digest()
-    return texts.owner_rows(shard.source, shard.part, shard.parts, shard.records, drawn)
 
 
 def _environment() -> dict[str, str]:

@@ -73,6 +73,12 @@ class Process:
     def alive(self) -> bool:
         return self.popen is not None and self.popen.poll() is None
 
+    def close(self) -> None:
+        """Close the pipes of an ended process."""
+        for pipe in (self.popen.stdin, self.popen.stdout) if self.popen else ():
+            if pipe is not None:
+                pipe.close()
+
     def signal(self, number: int) -> None:
         """Send a signal to the process and its children."""
         if self.alive and self.popen is not None:
@@ -118,6 +124,8 @@ class Group:
             except subprocess.TimeoutExpired:
                 process.signal(signal.SIGKILL)
                 process.popen.wait()
+        for process in self.processes.values():
+            process.close()
 
     def cpu_seconds(self) -> float:
         """CPU of everything started: of those that have ended, and of those that still run."""

@@ -41,7 +41,7 @@ def build(demo: Demo) -> Json:
         "seed": demo.seed,
         "contributors": [_contributor(demo, view, m) for m in _owners(demo)],
         "work": _work(view, names),
-        "rounds": _rounds(view, names),
+        "rounds": _rounds(view, own, names),
         "losses": _losses(view),
         "verification": _verification(demo, view, names),
         "chain": _chain(demo, view, names),
@@ -107,12 +107,19 @@ def _work(view: Json, names: dict[str, str]) -> list[Json]:
     ]
 
 
-def _rounds(view: Json, names: dict[str, str]) -> list[Json]:
+def _sizes(own: dict[str, Json]) -> dict[str, int]:
+    """Bytes of each unit's update, as the node that holds it says."""
+    units = [u for v in own.values() for j in v["jobs"] for r in j["rounds"] for u in r["units"]]
+    return {unit["unit"]: unit["bytes"] for unit in units if unit["bytes"]}
+
+
+def _rounds(view: Json, own: dict[str, Json], names: dict[str, str]) -> list[Json]:
+    sizes = _sizes(own)
     return [
         {
             "round": r["round"],
             "adapter": r["adapter"],
-            "bytes": r["bytes"],
+            "bytes": sum(sizes.get(u["unit"], 0) for u in r["units"]),
             "units": [
                 {
                     "unit": u["unit"],
@@ -122,7 +129,7 @@ def _rounds(view: Json, names: dict[str, str]) -> list[Json]:
                     "reason": u["reason"],
                     "steps": len(u["losses_micro"]),
                     "tokens": u["tokens"],
-                    "bytes": u["bytes"],
+                    "bytes": sizes.get(u["unit"], 0),
                     "losses_micro": u["losses_micro"],
                 }
                 for u in r["units"]

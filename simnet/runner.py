@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,14 +17,22 @@ from protocol.errors import OpenLedgerError
 from simnet import report as reports
 from simnet.demo import Demo
 from simnet.scenario import load_scenario
-from simnet.show import Progress, print_report
+from simnet.show import Progress, money, print_report, table
+from simnet.simulation import simulate
 
 Json = dict[str, Any]
+LOG_WIDTH = 180
 
 
 def model_cache() -> Path:
     """Where converted bases are kept between runs."""
     return user_cache_path("openledger") / "models"
+
+
+def wide_console() -> Console:
+    """A terminal as it is; a pipe or a log gets lines that hold the tables."""
+    console = Console()
+    return console if console.is_terminal else Console(width=LOG_WIDTH)
 
 
 def run_demo(
@@ -35,7 +44,7 @@ def run_demo(
     isolate: bool = False,
 ) -> int:
     """Run a scenario with real processes; 0 only if every stage's evidence was checked."""
-    console = Console()
+    console = wide_console()
     signal.signal(signal.SIGTERM, _interrupt)
     plan = load_scenario(scenario)
     folder = _fresh(home)
@@ -56,6 +65,32 @@ def run_demo(
             if keep:
                 _hold(console, progress, demo)
     return 0 if all(check["ok"] for check in found["checks"]) else 1
+
+
+def run_simulation(scenario: str = "demo", seed: int = 1, as_json: bool = False) -> int:
+    """A scenario in virtual time; 0 when all money was exact and nobody honest was slashed."""
+    console = wide_console()
+    plan = load_scenario(scenario)
+    try:
+        ended = simulate(plan, seed)
+    except TimeoutError as error:
+        console.print(f"{error}\nrepeat it: openledger simnet sim {scenario} --seed {seed}")
+        return 1
+    cheats = {cheat.name for cheat in plan.cheats}
+    good = ended.exact and set(ended.slashed) <= cheats
+    if as_json:
+        facts = asdict(ended) | {"trace": ended.trace.hex(), "seed": seed, "ok": good}
+        console.print_json(json.dumps(facts))
+    else:
+        rows = [(name, money(amount)) for name, amount in sorted(ended.earned.items())]
+        console.print(table(f"Earned (OPEN) in {ended.pots} pots", "who|OPEN#", rows))
+        console.print(
+            f"slashed: {', '.join(ended.slashed) or 'nobody'}; money exact: {ended.exact}"
+        )
+        console.print(f"{ended.virtual_seconds:.0f} virtual seconds, trace {ended.trace.hex()}")
+    if not good:
+        console.print(f"repeat it: openledger simnet sim {scenario} --seed {seed}")
+    return 0 if good else 1
 
 
 def _once(demo: Demo) -> Json:

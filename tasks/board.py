@@ -33,7 +33,7 @@ class Board:
         self.seats = seats  # aggregators' operator addresses
         self.quorum = quorum
         self.owners: list[bytes] = []  # operator by owner index
-        self.payouts: dict[bytes, bytes] = {}  # operator -> payout address
+        self.payouts: dict[bytes, list[tuple[int, bytes]]] = defaultdict(list)  # (block, address)
         self.nodes: dict[bytes, list[NodeEntry]] = defaultdict(list)
         self.stakes: dict[bytes, list[tuple[int, int]]] = defaultdict(list)  # (block, stake)
         self.datanets: dict[bytes, int] = {}  # id -> data class
@@ -90,10 +90,15 @@ class Board:
                 found[operator] = stake
         return found
 
-    def same_party(self, one: bytes, other: bytes) -> bool:
-        """Whether two operators are one party: equal, or one payout address."""
-        payout = self.payouts.get(one)
-        return one == other or (payout is not None and payout == self.payouts.get(other))
+    def payout(self, operator: bytes, block: int | None = None) -> bytes | None:
+        """Where an operator was paid at the end of a block (default: now), None for no owner."""
+        history = [a for at, a in self.payouts.get(operator, ()) if block is None or at <= block]
+        return history[-1] if history else None
+
+    def same_party(self, one: bytes, other: bytes, block: int | None = None) -> bool:
+        """Whether two operators were one party at a block: equal, or one payout address."""
+        payout = self.payout(one, block)
+        return one == other or (payout is not None and payout == self.payout(other, block))
 
     def posted(self, kind: str, subject: bytes) -> list[Posted]:
         """All posts of a kind about a subject, in chain order."""
@@ -109,16 +114,26 @@ class Board:
                     return post
         return None
 
+    def releasable(self, now: int) -> list[UnitEntry]:
+        """Units whose pay and stake anyone may free: slashed, or past their deadline unanchored."""
+        slashed = {slash.unit for slash in self.slashes}
+        return [
+            unit
+            for unit in self.units.values()
+            if not unit.released and (unit.unit in slashed or 0 < unit.expires < now)
+        ]
+
     # -- folding ---
 
     def _on_OwnerRegistered(self, event: Event, time: int, args: dict[str, Any]) -> None:
         operator = address_bytes(args["operator"])
         assert args["index"] == len(self.owners), "owner indices are dense and in order"
         self.owners.append(operator)
-        self.payouts[operator] = address_bytes(args["payout"])
+        self.payouts[operator].append((event.block, address_bytes(args["payout"])))
 
     def _on_PayoutChanged(self, event: Event, time: int, args: dict[str, Any]) -> None:
-        self.payouts[self.owners[args["index"]]] = address_bytes(args["payout"])
+        history = self.payouts[self.owners[args["index"]]]
+        history.append((event.block, address_bytes(args["payout"])))
 
     def _on_DatanetRegistered(self, event: Event, time: int, args: dict[str, Any]) -> None:
         self.datanets.setdefault(args["id"], args["dataClass"])
@@ -159,10 +174,15 @@ class Board:
         elif kind == messages.REVEAL:
             self._reveal(subject, post)
         elif kind in (messages.VERDICT, messages.RULING) and subject in self.units:
-            unit = self.units[subject]
-            (unit.verdicts if kind == messages.VERDICT else unit.rulings).append(post)
+            self._finding(self.units[subject], kind, post)
         else:
             self.posts[(kind, subject)].append(post)
+
+    def _finding(self, unit: UnitEntry, kind: str, post: Posted) -> None:
+        if post.finding not in messages.FINDINGS:
+            self.ignored["unknown-finding"] += 1
+            return
+        (unit.verdicts if kind == messages.VERDICT else unit.rulings).append(post)
 
     def _node(self, peer_key: bytes, post: Posted) -> None:
         known = self.operator_of_peer(peer_key)
@@ -193,6 +213,7 @@ class Board:
             funder=address_bytes(args["funder"]),
             amount=args["amount"],
             unit_pay=args["unitPay"],
+            unit_seconds=args["unitSeconds"],
             spec=args["spec"],
             block=event.block,
             time=time,
@@ -203,18 +224,27 @@ class Board:
         self.pots[entry.pot] = replace(entry, amount=entry.amount + args["amount"])
 
     def _on_UnitReserved(self, event: Event, time: int, args: dict[str, Any]) -> None:
-        unit, operator = args["unit"], address_bytes(args["operator"])
-        self.units[unit] = UnitEntry(unit, args["pot"], operator, event.block, time)
+        operator = address_bytes(args["operator"])
+        new = UnitEntry(args["unit"], args["pot"], operator, event.block, time)
+        unit = self.units.setdefault(new.unit, new)
+        if unit is not new:
+            self.ignored["unit-reserved-again"] += 1
+        unit.expires, unit.released = args["deadline"], False
 
     def _on_UnitAnchored(self, event: Event, time: int, args: dict[str, Any]) -> None:
         unit = self.units[args["unit"]]
+        unit.expires = 0
+        if unit.ended:  # of a later reservation
+            self.ignored["unit-anchored-again"] += 1
+            return
         unit.root, unit.adapter = args["root"], args["adapter"]
         unit.anchor_block, unit.anchor_time = event.block, time
 
     def _on_UnitReleased(self, event: Event, time: int, args: dict[str, Any]) -> None:
         unit = self.units[args["unit"]]
+        unit.expires, unit.released = 0, True
         unit.settled = args["reason"] == SETTLED
-        if not unit.root:
+        if not unit.root and not unit.ended:
             unit.ended = "handed-back" if args["reason"] == HANDED_BACK else "expired"
 
     def _on_EpochCommitted(self, event: Event, time: int, args: dict[str, Any]) -> None:

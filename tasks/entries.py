@@ -46,6 +46,7 @@ class PotEntry:
     funder: bytes
     amount: int
     unit_pay: int
+    unit_seconds: int  # from reservation to anchor, as the contract enforces it
     spec: bytes
     block: int
     time: int
@@ -54,7 +55,11 @@ class PotEntry:
 
 @dataclass(slots=True)
 class UnitEntry:
-    """A reserved unit and everything posted about it."""
+    """A unit as first reserved, and everything posted about it.
+
+    ``expires`` and ``released`` follow the contract's lock, also through later reservations, which
+    change nothing else: a final state stays final.
+    """
 
     unit: bytes
     pot: bytes
@@ -67,6 +72,8 @@ class UnitEntry:
     anchor_block: int = 0
     anchor_time: int = 0
     settled: bool = False  # its stake is free again
+    expires: int = 0  # chain time after which anyone may free an unanchored reservation; 0: never
+    released: bool = False  # nothing of pay and stake is held for it
     verdicts: list[Posted] = field(default_factory=list)
     rulings: list[Posted] = field(default_factory=list)
 

@@ -58,6 +58,31 @@ def judge(
     return _judging(unit, verifiers, committee, params, now)
 
 
+def judge_home(
+    unit: UnitEntry, seats: Sequence[bytes], quorum: int, params: Params, now: int
+) -> Outcome:
+    """Where a unit that was trained at home stands at chain time ``now``.
+
+    Nobody else has its data, so nothing can be re-computed and nobody is slashed: a quorum of the
+    aggregators' seats must have found its adapter readable and within the schedule's bound.
+    """
+    if unit.ended or not unit.root:
+        return judge(unit, (), (), params, now)
+    deadline = unit.anchor_time + params.judge_seconds
+    seen = counted(unit.verdicts, seats, deadline)
+    good = [p for p in seen.values() if p.finding == "ok"]
+    if len(good) >= quorum:
+        state, since = step(State.JUDGING, Fact.ALL_OK), good[quorum - 1].time
+        return Outcome(state, "trained at home on private data; the seats can use it", since)
+    if len(seen) - len(good) > len(seats) - quorum:
+        last = max(p.time for p in seen.values())
+        return Outcome(step(State.JUDGING, Fact.REFUSED), "the seats cannot use it", last)
+    if now > deadline:
+        state = step(State.JUDGING, Fact.TIME_UP_NONE_OK)
+        return Outcome(state, f"only {len(good)} of {quorum} seats could inspect it", deadline)
+    return Outcome(State.JUDGING, f"{len(good)} of {quorum} seats can use it", unit.anchor_time)
+
+
 def _judging(
     unit: UnitEntry,
     verifiers: Sequence[bytes],

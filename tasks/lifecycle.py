@@ -1,6 +1,7 @@
 """A unit's life as a table. Illegal events raise and nothing changes.
 
     reserved --anchored--> judging --all ok------------------------------> accepted
+       |  |                   |  |--refused by the seats (trained at home)--> void
        |  |                   |  \\--guilty--> disputed --ruled ok---------> accepted
        |  |                   |                  |  \\------ruled guilty----> failed
        |  |                   |                  \\---------deadline/no data> void
@@ -35,6 +36,7 @@ class Fact(StrEnum):
     EXPIRED = "expired"
     ALL_OK = "all-ok"
     GUILTY = "guilty"
+    REFUSED = "refused"
     TIME_UP_SOME_OK = "time-up-some-ok"
     TIME_UP_NONE_OK = "time-up-none-ok"
     RULED_OK = "ruled-ok"
@@ -52,6 +54,7 @@ TABLE: dict[State, dict[Fact, State]] = {
     State.JUDGING: {
         Fact.ALL_OK: State.ACCEPTED,
         Fact.GUILTY: State.DISPUTED,
+        Fact.REFUSED: State.VOID,
         Fact.TIME_UP_SOME_OK: State.ACCEPTED,
         Fact.TIME_UP_NONE_OK: State.VOID,
     },

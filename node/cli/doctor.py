@@ -62,9 +62,10 @@ def _ask_chain(network: "NetworkFile", config: "NodeConfig", home: Home) -> "Cha
             client = await open_chain(config, network, thread)
             chain = AioChain(client, thread)
             head = await chain.head()
+            wei = await thread.run(client.balance, operator)
             stake = await chain.read("WorkerStake", "stakeOf", operator)
             await thread.run(client.close)
-        return ChainFacts(chain.chain_id, head.time, operator, int(stake))
+        return ChainFacts(chain.chain_id, head.time, operator, wei, int(stake))
 
     return trio.run(ask)
 

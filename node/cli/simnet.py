@@ -17,7 +17,9 @@ def run(
     scenario: Annotated[str, typer.Argument(help="demo, or the path of a .toml scenario.")],
     report: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave network and dashboard up.")] = False,
-    seed: Annotated[int, typer.Option(help="Changes garbage, edits, beacons, queries.")] = 1,
+    seed: Annotated[
+        int, typer.Option(help="Changes garbage and edits; beacons and queries are new every time.")
+    ] = 1,
     home: Annotated[Path | None, typer.Option(help="Folder of the nodes' homes.")] = None,
 ) -> None:
     """Real processes, real chain, real weights, once round the loop."""
@@ -28,11 +30,12 @@ def run(
 
 @app.command()
 def sim(
-    scenario: Annotated[str, typer.Argument(help="Name of a scenario.")],
+    scenario: Annotated[str, typer.Argument(help="demo, or a .toml path.")] = "demo",
     seed: Annotated[int, typer.Option(help="One seed makes everything.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """The same nodes in one process and virtual time."""
-    raise typer.Exit(_runner().run_simulation(scenario=scenario, seed=seed))
+    raise typer.Exit(_runner().run_simulation(scenario=scenario, seed=seed, as_json=as_json))
 
 
 def _runner() -> Any:

@@ -220,3 +220,17 @@ def test_a_record_out_of_order_is_refused_and_changes_nothing() -> None:
     assert index.place(later).kept_ppm == PPM
     with pytest.raises(LocalError, match="out-of-order"):
         decide(_placed(["b"], 1), _placed(["a"], 0))
+
+
+def test_words_that_nobody_trains_on_dilute_nothing() -> None:
+    """A copy with a long fresh tail keeps as little as the copy alone, when only its head counts."""
+    head = _numbered(0, 40)
+    original = Placed((0, 0, 0), b"a" * 20, Record("", head))
+    padded = Placed((1, 0, 0), b"b" * 20, Record("", f"{head} {_numbered(1_000, 400)}"))
+    kept = {}
+    for most in (None, 40):
+        index = Precedence(most)
+        index.place(original)
+        kept[most] = index.place(padded).kept_ppm
+    assert kept[40] == 0
+    assert kept[None] > PPM // 2

@@ -19,7 +19,7 @@ from node.cli import app
 from node.config import load_config, write_config
 from node.home import Home
 from node.keys import load_identity
-from protocol.errors import OpenLedgerError
+from protocol.errors import OpenLedgerError, OperatorError
 from protocol.params import preset
 
 PAYOUT = "0x52908400098527886E0F7030069857D2E4169EE7"
@@ -101,7 +101,13 @@ def test_an_error_is_one_line_on_stderr_and_status_1(home: Home) -> None:
 
 def test_a_usage_error_is_status_2(home: Home) -> None:
     assert call(home, "status", "--nonsense").exit_code == 2
-    assert call(home, "simnet", "run", "nonsense").exit_code == 2
+
+
+def test_an_unknown_scenario_is_named(home: Home) -> None:
+    done = call(home, "simnet", "run", "nonsense")
+    assert done.exit_code != 0
+    assert isinstance(done.exception, OperatorError)
+    assert "nonsense" in done.exception.text
 
 
 def test_init_and_join_leave_a_home_that_can_run(home: Home, network_file: Path) -> None:

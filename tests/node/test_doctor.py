@@ -17,6 +17,7 @@ from node.doctor import (
     check_clock,
     check_compute,
     check_port,
+    check_stake,
     examine,
 )
 from node.home import Home
@@ -26,7 +27,7 @@ from protocol.params import OPEN, preset
 
 NOW = 1_767_225_600
 PAYOUT = "0x52908400098527886E0F7030069857D2E4169EE7"
-GOOD = ChainFacts(31_337, NOW - 1, PAYOUT, 10 * OPEN)
+GOOD = ChainFacts(31_337, NOW - 1, PAYOUT, 1, 10 * OPEN)
 
 
 @pytest.fixture
@@ -99,13 +100,15 @@ def test_the_clock_may_differ_by_two_minutes(skew: int, ok: bool) -> None:
 
 
 def test_stake_is_what_the_roles_need_together(home: Home) -> None:
-    config = replace(load_config(home), roles=("contributor", "worker"))
-    lacking = faults(home, config)["stake"]
+    lacking = check_stake(GOOD, 110 * OPEN, ("contributor", "worker"))
     assert lacking.text == "10 OPEN for contributor, worker, 110 needed"
-    assert "deposit 100 OPEN" in lacking.remedy
-    assert PAYOUT in lacking.remedy
-    assert "stake" not in faults(home, config, facts=replace(GOOD, stake=110 * OPEN))
-    assert "stake" in faults(home, facts=replace(GOOD, stake=0))
+    assert f"deposit 100 OPEN for the operator {PAYOUT}" in lacking.remedy
+    assert check_stake(GOOD, 10 * OPEN, ("verifier",)).ok
+    assert "10 needed" in faults(home, facts=replace(GOOD, stake=0))["stake"].text
+
+
+def test_an_operator_without_gas_is_a_fault(home: Home) -> None:
+    assert PAYOUT in faults(home, facts=replace(GOOD, wei=0))["gas"].remedy
 
 
 def test_a_compute_child_that_cannot_start_shows_its_last_line() -> None:

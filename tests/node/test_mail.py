@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.mail import LIFETIME_S, Mail
+from node.mail import LIFETIME_S, MAX_HAVE, SCHEMA, Mail
 from protocol.codec import pack, unpack
 from protocol.errors import Ignore, Reject
-from protocol.messages import BlobHint, DatanetRecord, EpochVote
+from protocol.ids import content_id
+from protocol.messages import BlobHint, DatanetRecord, EpochVote, NodeRecord
 from protocol.signing import Envelope, public_key, seal
+from simnet.seams import MemoryStore
 
 NETWORK, OTHER_NETWORK = b"n" * 32, b"o" * 32
 ANN, BOB = b"a" * 32, b"b" * 32
@@ -138,7 +140,7 @@ def test_sync_gives_what_is_missing_and_only_that() -> None:
     assert len(ours.missing(theirs.ids(NOW), NOW)) == 5
     for raw in ours.missing(theirs.ids(NOW), NOW):
         theirs.accept(raw, NOW)
-    assert theirs.bodies(BlobHint) == ours.bodies(BlobHint)
+    assert set(theirs.bodies(BlobHint)) == set(ours.bodies(BlobHint))
     assert ours.missing(theirs.ids(NOW), NOW) == ()
 
 
@@ -166,3 +168,103 @@ def test_a_synced_message_is_the_envelope_as_its_author_signed_it() -> None:
     box = mail()
     box.accept(pack(envelope), NOW)
     assert unpack(Envelope, box.missing((), NOW)[0]) == envelope
+
+
+def test_beyond_what_one_request_lists_only_the_missing_comes_back() -> None:
+    ours, theirs = full(MAX_HAVE + 300), mail(BOB)
+    ids = ours.ids(NOW) + ours.ids(NOW, ours.ids(NOW)[-1])[1:]
+    lacking = set(ids[::1_000])
+    for raw in [pack(letter.envelope) for letter in ours.letters(BlobHint)]:
+        envelope = unpack(Envelope, raw)
+        if envelope.id not in lacking:
+            theirs._keep(ours._letters[envelope.id])
+    found: set[bytes] = set()
+    for start in (bytes(32), theirs.ids(NOW)[-1]):
+        have = theirs.ids(NOW, start)
+        assert len(have) == MAX_HAVE
+        found |= {unpack(Envelope, raw).id for raw in ours.missing(have, NOW, start)}
+    assert found == lacking
+
+
+def test_every_letter_has_its_turn_behind_those_that_the_asker_refuses() -> None:
+    ours = full(1_000)
+    turns = [ours.missing((), NOW, content_id(bytes([n]))) for n in range(30)]
+    assert all(len(turn) == 256 for turn in turns)
+    assert len({raw for turn in turns for raw in turn}) == 1_000
+
+
+# -- time ---
+
+
+def node_record(agent: str) -> NodeRecord:
+    return NodeRecord(b"o" * 20, 1, (), b"s" * 32, agent, bytes(65))
+
+
+def test_expired_letters_are_dropped_but_for_the_newest_record_of_each_node() -> None:
+    box = mail()
+    for number, agent in enumerate(("old", "new")):
+        box.accept(pack(sent(node_record(agent), NOW + number)), NOW + number)
+    box.accept(pack(sent()), NOW)
+    box.drop(NOW + LIFETIME_S - 1)
+    assert len(box.letters(BlobHint)) == 1
+    box.drop(NOW + 2 * LIFETIME_S)
+    assert box.letters(BlobHint) == []
+    assert [record.agent for record in box.bodies(NodeRecord)] == ["new"]
+
+
+def test_a_repeated_message_takes_the_place_of_the_older_never_of_the_newer() -> None:
+    box = mail()
+    for raw in (pack(sent(now=NOW)), pack(sent(now=NOW + 5))):
+        box.accept(raw, NOW + 5)
+    (letter,) = box.letters(BlobHint)
+    assert letter.envelope.issued == int(NOW + 5)
+    with pytest.raises(Ignore, match="superseded"):
+        box.accept(pack(sent(now=NOW + 2)), NOW + 5)
+    assert len(box.ids(NOW + 5)) == 1
+
+
+def test_what_was_learnt_outlives_its_letter_and_is_listed_once() -> None:
+    box, record = mail(), DatanetRecord("kjv", 1, "open", "PD", "a text")
+    box.accept(pack(sent(record)), NOW)
+    box.learn(b"d" * 32, record)
+    assert box.bodies(DatanetRecord) == [record]
+    box.drop(NOW + LIFETIME_S)
+    assert box.letters(DatanetRecord) == []
+    assert box.bodies(DatanetRecord) == [record]
+
+
+def test_only_our_own_letters_are_ours_to_renew() -> None:
+    box = mail()
+    box.accept(pack(sent()), NOW)
+    own = box.write(EpochVote(1, bytes(32), bytes(65)), NOW)
+    assert box.ending(NOW, LIFETIME_S - 1) == []
+    assert [letter.envelope for letter in box.ending(NOW + 10, LIFETIME_S - 10)] == [own]
+
+
+# -- store ---
+
+
+async def test_letters_survive_a_restart_and_dropped_ones_do_not_return() -> None:
+    store, box = MemoryStore([SCHEMA]), mail()
+    box.accept(pack(sent()), NOW)
+    box.write(EpochVote(1, bytes(32), bytes(65)), NOW + 60)
+    await box.save(store)
+    again = mail()
+    await again.load(store)
+    assert again.ids(NOW) == box.ids(NOW)
+    assert again.bodies(EpochVote) == box.bodies(EpochVote)
+    again.drop(NOW + LIFETIME_S)
+    await again.save(store)
+    last = mail()
+    await last.load(store)
+    assert last.bodies(BlobHint) == []
+    assert len(last.bodies(EpochVote)) == 1
+
+
+async def test_a_saved_letter_that_no_longer_reads_is_counted_and_goes() -> None:
+    store, box = MemoryStore([SCHEMA]), mail()
+    await store.execute("insert into mail (id, envelope) values (?, ?)", (b"x" * 32, b"junk"))
+    await box.load(store)
+    assert sum(box.refused.values()) == 1
+    await box.save(store)
+    assert await store.query("select * from mail") == []

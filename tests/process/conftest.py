@@ -19,5 +19,5 @@ def node(box: Place) -> Node:
     running = box.start(box.founder)
     running.until(lambda: box.treasury.registered(box.founder.identity.operator))
     box.stake(box.founder)
-    running.until(lambda: "registered roles" in running.ask("status", "--json").json["duty"])
+    running.until(lambda: running.ask("peers", "--json").json != [])  # its roles are on chain
     return running

@@ -48,7 +48,7 @@ def port() -> Iterator[int]:
     ("pattern", "spoilt", "parts"),
     [
         ("^name = ", "name = = ", ("bad-network-file", "Invalid value (at line 1")),
-        ('"simnet"', '"nonsense"', ("unknown-preset", "'nonsense'", "mainnet, devnet, simnet")),
+        ('"simnet"', '"nonsense"', ("bad-network-file", "'nonsense'", "mainnet, devnet, simnet")),
         ("^WorkerStake.*$", "", ("bad-network-file", "names no WorkerStake", "Ask whoever")),
         ('^(WorkerStake = ").*$', r'\1me"', ("bad-network-file", "WorkerStake: 'me'")),
     ],
@@ -104,13 +104,15 @@ def test_a_taken_port(box: Place, joined: Home, port: int, option: str) -> None:
     assert not joined.running.exists()
 
 
-# -- stake ---
+# -- gas and stake ---
 
 
-def test_without_stake_the_node_runs_and_says_what_is_missing(box: Place) -> None:
+def test_without_gas_or_stake_the_node_runs_and_says_what_is_missing(box: Place) -> None:
     poor = box.member("poor", "worker")
-    box.treasury.gas(poor.identity.operator)
     running = box.start(poor)
+    refused = running.ask("datanet", "create", "early", "--licence", "MIT")
+    refused.refuses("not-registered", poor.identity.operator, "has gas", "openledger doctor")
+    box.treasury.gas(poor.identity.operator)
     missing = f"deposit 110 OPEN for operator {poor.identity.operator}"
     running.until(lambda: missing in running.ask("status", "--json").json["duty"])
     examined = running.ask("doctor", "--json")
@@ -125,10 +127,10 @@ def test_without_stake_the_node_runs_and_says_what_is_missing(box: Place) -> Non
 
 
 @pytest.fixture(scope="session")
-def datanet(node: Node, box: Place) -> str:
+def datanet(node: Node) -> str:
     """An empty Datanet."""
     assert node.ask("datanet", "create", "empty", "--licence", "MIT").status == 0
-    node.until(lambda: "empty" in node.ask("datanet", "list").out)
+    node.until(partial(_known, node, "empty"))
     return "empty"
 
 

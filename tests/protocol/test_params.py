@@ -17,7 +17,13 @@ def test_known_presets_by_name() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"samples": 1}, {"verifiers": 1}, {"contributors_bps": 9_500}, {"unit_stake": 1}, {"committee_quorum": 1}],
+    [
+        {"samples": 1},
+        {"verifiers": 1},
+        {"contributors_bps": 9_500},
+        {"unit_stake": 1},
+        {"committee_quorum": 1},
+    ],
 )
 def test_rails(change: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="simnet"):

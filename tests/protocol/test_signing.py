@@ -40,7 +40,9 @@ def test_peer_id_round_trip(key: bytes) -> None:
     assert key_of_peer(peer_id_of(key)) == key
 
 
-@pytest.mark.parametrize("text", ["", "0OIl", "12D3KooW", "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG"])
+@pytest.mark.parametrize(
+    "text", ["", "0OIl", "12D3KooW", "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG"]
+)
 def test_bad_peer_ids(text: str) -> None:
     with pytest.raises(PeerError, match="bad-peer-id"):
         key_of_peer(text)

@@ -1,15 +1,13 @@
-"""One suite for every Compute: the integer learner here, the real child where ``device`` grows.
+"""One suite for every Compute: the integer learner, and the real child on two real models.
 
 A device is a Compute with its blobs; ``other`` is an honest second machine of the same kind.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import pytest
 
-from datanet.blobs import MemoryBlobs
-from protocol.codec import pack
 from protocol.compute import (
     AdapterFacts,
     AdapterMade,
@@ -30,7 +28,6 @@ from protocol.compute import (
     Merge,
     Merged,
     NewAdapter,
-    RecordList,
     RecordText,
     Request,
     Rows,
@@ -47,56 +44,38 @@ from protocol.compute import (
 from protocol.errors import ComputeError
 from protocol.ids import ZERO, content_id
 from protocol.params import SIMNET
-from protocol.seams import Blobs, Compute
-from simnet.learner import IntegerLearner
-
-MAX_TOKENS = 48
+from protocol.seams import Compute
+from tests.seams.devices import MAX_TOKENS, Device, integer_device, smollm2_device, tiny_device
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
-    """One machine: its compute, the blobs it shares here with ``other``, and its job's settings."""
-
-    compute: Compute
-    other: Compute
-    blobs: Blobs
-    base: str
-    wrong_base: str
-    hyper: Hyper
-
-    def put(self, *texts: RecordText) -> bytes:
-        return self.blobs.put(pack(RecordList(texts)))
+@pytest.fixture
+def integer() -> Device:
+    return integer_device()
 
 
-INTEGER_HYPER = Hyper(
-    rank=4,
-    alpha=8,
-    targets=("q_proj",),
-    steps=4,
-    batch=2,
-    max_tokens=MAX_TOKENS,
-    lr_nano=50_000_000,
-    clip_micro=1_000_000,
-    outer_lr_micro=700_000,
-    outer_momentum_micro=600_000,
-    dtype="fp32",
-    seed=7,
-)
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
+    with tiny_device(tmp_path_factory.mktemp("tiny")) as made:
+        yield made
 
 
-async def integer_device() -> AsyncIterator[Device]:
-    blobs = MemoryBlobs()
-    here, there = (IntegerLearner(blobs, None, name) for name in (b"here", b"there"))
-    yield Device(here, there, blobs, "integer:tiny", "gpt2", INTEGER_HYPER)
+@pytest.fixture(scope="module")
+def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
+    with smollm2_device(tmp_path_factory.mktemp("smollm2")) as made:
+        yield made
 
 
-DEVICES = [pytest.param(integer_device, id="integer")]
+DEVICES = [
+    "integer",
+    pytest.param("tiny", marks=pytest.mark.process),
+    pytest.param("smollm2", marks=[pytest.mark.weights, pytest.mark.slow]),
+]
 
 
 @pytest.fixture(params=DEVICES)
-async def device(request: pytest.FixtureRequest) -> AsyncIterator[Device]:
-    async for made in request.param():
-        yield made
+def device(request: pytest.FixtureRequest) -> Device:
+    made: Device = request.getfixturevalue(request.param)
+    return made
 
 
 TEXTS = [

@@ -1,14 +1,23 @@
-"""Workers who break a rule, as plug-ins from outside the tree: they change their work, no verdict."""
+"""Peers who break a rule, as plug-ins from outside the tree: they change what they do, no verdict.
+
+A rogue compute may also answer those who were drawn to look, by a method ``reveal``.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import starmap
+from typing import Any
 
 import trio
 
+from node import train
+from node.context import Context
+from protocol.codec import pack, unpack
 from protocol.compute import Request, Result, StepState, Train, Trained
-from protocol.ids import ZERO, content_id
-from protocol.seams import Blobs, Compute
+from protocol.errors import ChainError
+from protocol.ids import ZERO, content_id, topic
+from protocol.messages import RevealAnswer, RevealRequest
+from protocol.seams import Blobs, Compute, TxReceipt
 
 
 class Rogue:
@@ -57,3 +66,101 @@ def junk(compute: Compute, blobs: Blobs) -> Compute:
 
 def stuck(compute: Compute, blobs: Blobs) -> Compute:
     return Stuck(compute, lambda step, state: state)
+
+
+# -- adapters and reveals ---
+
+
+class Scrap(Rogue):
+    """A worker whose published adapter is none."""
+
+    def __init__(self, compute: Compute, blobs: Blobs) -> None:
+        super().__init__(compute, lambda step, state: state)
+        self._adapter = blobs.put(b"no adapter")
+
+    async def run(self, request: Request) -> Result:
+        done = await super().run(request)
+        return replace(done, adapter=self._adapter) if isinstance(done, Trained) else done
+
+
+class Mixed(Rogue):
+    """Shows other states beside its gradient than those it showed before, and committed to."""
+
+    async def reveal(self, ctx: Context, peer: str, request: bytes) -> bytes:
+        answer = unpack(RevealAnswer, await train.serve_reveal(ctx, peer, request))
+        shown = replace(answer, w=answer.m, m=answer.v, v=answer.w)
+        return pack(answer if unpack(RevealRequest, request).commitment == ZERO else shown)
+
+
+class Garbled(Rogue):
+    """Answers whoever looks with bytes that are no answer."""
+
+    async def reveal(self, ctx: Context, peer: str, request: bytes) -> bytes:
+        await trio.lowlevel.checkpoint()
+        return b"no answer"
+
+
+def scrap(compute: Compute, blobs: Blobs) -> Compute:
+    return Scrap(compute, blobs)
+
+
+def mixed(compute: Compute, blobs: Blobs) -> Compute:
+    return Mixed(compute, lambda step, state: state)
+
+
+def garbled(compute: Compute, blobs: Blobs) -> Compute:
+    return Garbled(compute, lambda step, state: state)
+
+
+async def serve_reveal(ctx: Context, peer: str, request: bytes) -> bytes:
+    """The reveal handler of every node: a rogue's own where it has one."""
+    answer = getattr(ctx.seams.compute, "reveal", None)
+    return bytes(
+        await (answer(ctx, peer, request) if answer else train.serve_reveal(ctx, peer, request))
+    )
+
+
+# -- chain posts ---
+
+Entry = tuple[bytes, bytes, bytes]  # topic, subject, value
+
+
+class Tampering:
+    """A chain client that passes the CommitLog entries of one topic through ``spoil`` first."""
+
+    def __init__(self, chain: Any, name: str, spoil: Callable[[Entry], Entry]) -> None:
+        self._chain = chain
+        self._topic = topic(name)
+        self._spoil = spoil
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._chain, name)
+
+    async def write(self, key: bytes, contract: str, function: str, *args: Any) -> TxReceipt:
+        if contract == "CommitLog" and args[0] == self._topic:
+            args = self._spoil((args[0], args[1], args[2]))
+        receipt: TxReceipt = await self._chain.write(key, contract, function, *args)
+        return receipt
+
+
+def tamper(ctx: Context, name: str, spoil: Callable[[Entry], Entry]) -> None:
+    """From now on this node's entries under a topic are spoilt."""
+    ctx.seams = replace(ctx.seams, chain=Tampering(ctx.seams.chain, name, spoil))
+
+
+def unheld(name: str) -> Callable[[Entry], Entry]:
+    """Point to a body that nobody holds, under another topic."""
+    return lambda entry: (topic(name), entry[1], content_id(b"nowhere" + entry[1]))
+
+
+def lost_once() -> Callable[[Entry], Entry]:
+    """The first entry does not arrive."""
+    lost: list[Entry] = []
+
+    def spoil(entry: Entry) -> Entry:
+        if not lost:
+            lost.append(entry)
+            raise ChainError("unreachable", "the endpoint is gone for a moment")
+        return entry
+
+    return spoil

@@ -9,18 +9,23 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
-from node import actions, attribute, data, epoch, jobs, serve
+from node import actions, attribute, data, epoch, jobs, runtime, serve, train
 from node.context import Context
+from node.jobs import PRIVATE
 from p2p.memory import Conditions
-from protocol.ids import checksum
-from protocol.messages import EpochBody, Receipt, ScoresBody
+from protocol.codec import pack
+from protocol.errors import PeerError
+from protocol.ids import checksum, content_id
+from protocol.messages import UNIT, EpochBody, Receipt, RevealRequest, ScoresBody, VerdictBody
 from protocol.params import SIMNET, Params
 from simnet import texts
 from simnet.actors import lazy
 from simnet.seams import run_world
 from simnet.world import WIRED, Member, World, running
 from tasks.board import Board
+from tasks.entries import Posted
 from tests.simnet import rogues
 
 RECORDS = 20  # a shard
@@ -47,8 +52,9 @@ class Part:
     late: bool = False
 
 
-async def nothing(world: World) -> None:
+async def nothing(world: World) -> object:
     """No disturbance."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,8 @@ class Cast:
     conditions: Conditions = WIRED
     private: str = ""  # name of a private Datanet
     answers: int = 1
-    disturb: Callable[[World], Awaitable[None]] = nothing
+    disturb: Callable[[World], Awaitable[object]] = nothing  # what it returns is kept in ``seen``
+    doomed: bool = False  # the job fails: no epoch to wait for
 
 
 @dataclass(slots=True)
@@ -81,6 +88,9 @@ class Told:
     bodies: tuple[EpochBody, ...] = ()
     scores: ScoresBody | None = None
     receipts: tuple[Receipt, ...] = ()
+    seen: object = None
+    locked: dict[str, int] = field(default_factory=dict)  # stake still held under units
+    reserved: int = 0  # of the job's pot, for units
 
     @property
     def board(self) -> Board:
@@ -100,26 +110,44 @@ class Told:
 
 def tell(cast: Cast) -> Told:
     """Play the story in virtual time. Raises TimeoutError with every node's state."""
-    return run_world(_tell, cast, seed=cast.seed)
+    with patch.dict(runtime.HANDLERS, {train.REVEAL_PROTOCOL: rogues.serve_reveal}):
+        return run_world(_tell, cast, seed=cast.seed)
 
 
 async def _tell(cast: Cast) -> Told:
     async with running(
         cast.members, cast.params, b"world %d" % cast.seed, cast.conditions
     ) as world:
-        first = world.nodes[cast.members[0].name]
         stakes, payouts = await _stakes(world), await _payouts(world)
         await _publish(cast, world)
         told = Told(cast, world.nodes, await _submit(cast, world))
-        await cast.disturb(world)
-        await world.until(lambda: bool(first.board.epochs), 1_500, "no epoch")
-        await _paid_out(world, first)
-        told.receipts = tuple([await _ask(world, told.job) for _ in range(cast.answers)])
-        if cast.answers:
-            await world.until(lambda: len(first.board.epochs) > 1, 3_000, "no second epoch")
-            await _paid_out(world, first)
+        told.seen = await cast.disturb(world)
+        await (_failed(world, told) if cast.doomed else _settled(world, told))
         await _remember(told, world, stakes, payouts)
     return told
+
+
+async def _settled(world: World, told: Told) -> None:
+    """Until the job is paid out, and the answers after it."""
+    first = next(iter(world.nodes.values()))
+    await world.until(lambda: bool(first.board.epochs), 1_500, "no epoch")
+    await _paid_out(world, first)
+    told.receipts = tuple([await _ask(world, told.job) for _ in range(told.cast.answers)])
+    if told.cast.answers:
+        await world.until(lambda: len(first.board.epochs) > 1, 3_000, "no second epoch")
+        await _paid_out(world, first)
+
+
+async def _failed(world: World, told: Told) -> None:
+    """Until the job is given up and nothing is held for its units; then some time to repeat oneself."""
+    first = next(iter(world.nodes.values()))
+
+    def over() -> bool:
+        held = [unit for unit in first.board.units.values() if not unit.released]
+        return jobs.failed(first, told.job) is not None and not held
+
+    await world.until(over, 1_500, "the job goes on")
+    await world.clock.sleep(60.0)
 
 
 async def _publish(cast: Cast, world: World) -> None:
@@ -144,8 +172,14 @@ async def _publish(cast: Cast, world: World) -> None:
 
 
 async def _revealed(world: World, ctx: Context, count: int) -> None:
+    """Until so many shards are open, and the aggregators hold all but the private ones."""
+
     def done() -> bool:
-        return sum(shard.reveal is not None for shard in ctx.board.shards.values()) == count
+        shards = [shard for shard in ctx.board.shards.values() if shard.reveal is not None]
+        return len(shards) == count and all(
+            data.held(ctx, shard) or ctx.board.datanets[shard.datanet] == PRIVATE
+            for shard in shards
+        )
 
     await world.until(done, 300, "not every shard is revealed")
 
@@ -218,6 +252,10 @@ async def _remember(
         assert index is not None
         told.owner[name] = index
         told.claimed[name] = await world.chain.read("AttributionPool", "claimed", index)
+        told.locked[name] = await world.chain.read(
+            "WorkerStake", "lockedOf", checksum(ctx.operator)
+        )
+    told.reserved = (await world.chain.read("AttributionPool", "potOf", told.job.id))[2]
     for item in await attribute.finished_jobs(first):
         found = await attribute.attributed(first, item)
         told.scores = None if found is None else found.body
@@ -266,13 +304,13 @@ LOSSY = replace(
 )
 
 
-async def fay_dies(world: World) -> None:
+async def fay_dies(world: World) -> object:
     """SIGKILL of a worker in mid-unit."""
     ann, fay = world.nodes["ann"], world.nodes["fay"].operator
-    await world.until(
-        lambda: any(unit.operator == fay for unit in ann.board.units.values()), 120, "fay is idle"
-    )
+    units = ann.board.units
+    await world.until(lambda: any(u.operator == fay for u in units.values()), 120, "fay is idle")
     world.stop("fay")
+    return None
 
 
 FAULTY = replace(
@@ -288,6 +326,71 @@ FAULTY = replace(
     ),
     answers=0,
     disturb=fay_dies,
+)
+
+
+async def tampered(world: World) -> object:
+    """What is posted wrongly; returns how cyd refused a second commitment to one step."""
+    nodes = world.nodes
+    rogues.tamper(nodes["hid"], UNIT, rogues.unheld(UNIT))
+    rogues.tamper(nodes["dan"], UNIT, rogues.lost_once())
+    rogues.tamper(nodes["bob"], "verdict/ok", rogues.unheld("verdict/B"))
+    return await _second_commitment(world, "cyd")
+
+
+async def _second_commitment(world: World, worker: str) -> str:
+    board, operator = world.nodes["ann"].board, world.nodes[worker].operator
+
+    def verdict() -> Posted | None:
+        units = (unit for unit in board.units.values() if unit.operator == operator)
+        posts = (post for unit in units for post in unit.verdicts)
+        return next((post for post in posts if post.finding == "ok"), None)
+
+    await world.until(lambda: verdict() is not None, 300, "nobody judged the unit")
+    post = verdict()
+    assert post is not None
+    asker = next(ctx for ctx in world.nodes.values() if ctx.operator == post.operator)
+    drawn = await asker.fetch_value(VerdictBody, post.value)
+    request = RevealRequest(drawn.unit, drawn.steps[0].step, content_id(b"another"))
+    peer = asker.peer_of(operator)
+    assert peer is not None
+    try:
+        await asker.seams.transport.request(
+            peer, train.REVEAL_PROTOCOL, pack(request), timeout=20.0, max_response=65_536
+        )
+    except PeerError as error:
+        return error.text
+    return "answered"
+
+
+ROGUES = replace(
+    DEMO,
+    members=(
+        *FIVE[:4],
+        Member("gab", ("worker",), wrap=rogues.garbled),
+        Member("hid", ("worker",)),
+        Member("mix", ("worker",), wrap=rogues.mixed),
+        Member("pod", ("worker",), wrap=rogues.scrap),
+        Member("pia", ("contributor", "worker"), wrap=rogues.scrap),
+    ),
+    parts=(*HONEST, Part("pia", "diary", "kjv", 2)),
+    private="diary",
+    params=replace(
+        SIMNET, rounds=1, workers=6, unit_seconds=60, judge_seconds=90, attribute_seconds=60
+    ),
+    answers=0,
+    disturb=tampered,
+)
+DOOMED = replace(
+    FAULTY,
+    members=(
+        *FIVE[:2],
+        Member("cyd", ("contributor", "aggregator", "verifier")),
+        Member("dan", ("contributor", "verifier")),
+        Member("fay", ("worker",), wrap=rogues.stuck),
+        Member("jon", ("worker",), wrap=rogues.junk),
+    ),
+    doomed=True,
 )
 
 

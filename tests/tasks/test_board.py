@@ -205,6 +205,41 @@ def test_a_unit_released_before_its_anchor_has_ended() -> None:
         assert not chain.board.units[UNIT].settled
 
 
+def test_a_unit_that_ended_is_not_revived_by_a_later_reservation() -> None:
+    chain = reserved()
+    first = chain.board.units[UNIT].block
+    chain.emit("UnitReleased", pot=POT, unit=UNIT, operator=ANN, reason=HANDED_BACK)
+    chain.emit("UnitReserved", pot=POT, unit=UNIT, operator=ANN, deadline=9_000)
+    chain.emit("UnitAnchored", pot=POT, unit=UNIT, operator=ANN, root=VALUE, adapter=OTHER)
+    unit = chain.board.units[UNIT]
+    assert (unit.ended, unit.root, unit.block) == ("handed-back", b"", first)
+    assert chain.board.ignored["unit-reserved-again"] == 1
+    assert chain.board.ignored["unit-anchored-again"] == 1
+
+
+def test_what_can_be_released_follows_the_contracts_lock() -> None:
+    chain = reserved()  # until 2,000
+    unit = chain.board.units[UNIT]
+    assert chain.board.releasable(2_000) == []
+    assert chain.board.releasable(2_001) == [unit]
+    chain.emit("UnitReleased", pot=POT, unit=UNIT, operator=ANN, reason=EXPIRED)
+    assert chain.board.releasable(9_999) == []
+    chain.emit("UnitReserved", pot=POT, unit=UNIT, operator=ANN, deadline=3_000)
+    assert chain.board.releasable(3_001) == [unit]
+    chain.emit("UnitAnchored", pot=POT, unit=UNIT, operator=ANN, root=VALUE, adapter=OTHER)
+    assert chain.board.releasable(9_999) == []
+    facts = {"amount": 5, "evidence": VALUE, "reporter": BOB}
+    chain.emit("Slashed", operator=ANN, unit=UNIT, **facts)
+    assert chain.board.releasable(0) == [unit]
+
+
+def test_a_finding_that_does_not_exist_is_no_verdict() -> None:
+    chain = reserved()
+    chain.post("verdict/moon", UNIT, BOB)
+    assert chain.board.units[UNIT].verdicts == []
+    assert chain.board.ignored["unknown-finding"] == 1
+
+
 def test_a_squatters_unit_does_not_stand_for_the_drawn_worker() -> None:
     item = Assigned(UNIT, ANN, home=False)
     for operator, stands in ((ANN, True), (BOB, False)):
@@ -236,6 +271,10 @@ def test_any_topic_can_be_posted_by_anybody_and_is_no_error(name: bytes, subject
     chain = reserved()
     chain.post(name, subject, CYD)
     assert chain.board.units[UNIT].operator == ANN
+
+
+def test_a_pot_keeps_the_time_that_its_units_have() -> None:
+    assert reserved().board.pots[POT].unit_seconds == 60
 
 
 def test_events_of_later_versions_are_counted() -> None:

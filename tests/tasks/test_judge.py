@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from protocol.params import SIMNET
 from tasks.entries import Posted, UnitEntry
-from tasks.judge import counted, judge
+from tasks.judge import counted, judge, judge_home
 from tasks.lifecycle import State
 
 P = SIMNET
@@ -197,3 +197,45 @@ def test_nobody_fails_without_an_accuser_and_a_committee_majority(entry: UnitEnt
         assert any(p.finding in GUILTY for p in accusers)
         rulers = {p.operator for p in entry.rulings if p.finding in GUILTY}
         assert len(rulers & set(COMMITTEE)) >= P.committee_quorum
+
+
+# -- trained at home ---
+
+SEATS, QUORUM = COMMITTEE, 2
+
+
+def home(*findings: str, now: int = ANCHORED + 10) -> State:
+    """The state after the seats, in order, have said these."""
+    verdicts = [post(seat, said) for seat, said in zip(SEATS, findings, strict=False)]
+    return judge_home(unit(verdicts), SEATS, QUORUM, P, now).state
+
+
+def test_a_home_unit_needs_a_quorum_of_seats() -> None:
+    assert home() is State.JUDGING
+    assert home("ok") is State.JUDGING
+    assert home("ok", "ok") is State.ACCEPTED
+    assert home("C", "ok", "ok") is State.ACCEPTED
+    assert home("C", "D") is State.VOID
+    assert home("ok", now=JUDGED_BY + 1) is State.VOID
+
+
+@given(posts(SEATS), moments, moments)
+def test_a_home_unit_is_never_blamed_and_its_end_stays(
+    verdicts: list[Posted], one: int, other: int
+) -> None:
+    early, late = min(one, other), max(one, other)
+    known = judge_home(unit([p for p in verdicts if p.time <= early]), SEATS, QUORUM, P, early)
+    after = judge_home(unit([p for p in verdicts if p.time <= late]), SEATS, QUORUM, P, late)
+    assert after.state in (State.JUDGING, State.ACCEPTED, State.VOID)
+    assert not known.final or known.state == after.state
+
+
+def test_strangers_do_not_judge_a_home_unit() -> None:
+    said = unit([post(STRANGER), post(SEATS[0])])
+    assert judge_home(said, SEATS, QUORUM, P, ANCHORED + 10).state is State.JUDGING
+
+
+def test_a_home_unit_without_a_commitment_expires_like_any() -> None:
+    waiting = replace(unit(), root=b"")
+    late = START + P.unit_seconds + 1
+    assert judge_home(waiting, SEATS, QUORUM, P, late).state is State.EXPIRED

@@ -1,0 +1,148 @@
+"""A scenario in one process and virtual time: the node's own code over the six simulated seams.
+
+The same file that drives real processes; the base is the integer learner. The same seed gives the same
+trace, which is printed so that a failure can be repeated and compared.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from blake3 import blake3
+
+from node import actions, data, epoch, jobs, serve
+from node.context import Context
+from protocol.ids import checksum
+from protocol.params import preset
+from simnet import texts
+from simnet.actors import actor
+from simnet.scenario import NodePlan, Scenario
+from simnet.seams import run_world
+from simnet.world import EPOCH, Member, World, running
+
+BASE = "integer:tiny"
+LEARNING_RATE = 0.05  # the learner's own scale
+JOB_S, ANSWER_S = 6_000, 3_000  # virtual seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What is left of a simulated run. Amounts in smallest units by node name."""
+
+    virtual_seconds: float
+    trace: bytes
+    earned: dict[str, int]
+    slashed: tuple[str, ...]
+    pots: int
+    exact: bool  # every pot's shares sum to its draw, and every claim reached its payout address
+
+
+def simulate(scenario: Scenario, seed: int) -> Ended:
+    """Play the scenario. Raises TimeoutError with every node's state when it gets stuck."""
+    return run_world(_play, scenario, seed, seed=seed)
+
+
+async def _play(scenario: Scenario, seed: int) -> Ended:
+    members = [_member(plan, scenario) for plan in scenario.nodes]
+    async with running(members, preset(scenario.preset), b"scenario %d" % seed) as world:
+        builder = world.nodes["builder"]
+        await _publish(scenario, world, seed)
+        job = await _job(scenario, builder)
+        await world.until(lambda: bool(builder.board.epochs), JOB_S, "the job was not settled")
+        await _paid(world, builder)
+        last = jobs.finished(builder, job, job.last_round)
+        assert last is not None, "a settled job has its adapter"
+        await serve.ask(builder, last.value, scenario.prompt, scenario.answer_tokens)
+        await world.until(
+            lambda: len(builder.board.epochs) > 1, ANSWER_S, "the fee was not settled"
+        )
+        await _paid(world, builder)
+        return await _ended(world, builder)
+
+
+def _member(plan: NodePlan, scenario: Scenario) -> Member:
+    wrap = actor(plan.actor) if plan.actor else None
+    tokens = scenario.builder_open if plan.name == "builder" else 0
+    return Member(plan.name, plan.roles, wrap, tokens)
+
+
+async def _publish(scenario: Scenario, world: World, seed: int) -> None:
+    for plan in scenario.datanets:
+        founder = world.nodes[plan.founder]
+        await data.found(founder, plan.name, plan.data_class, plan.licence, plan.description)
+    count = len(scenario.datanets)
+    await world.until(
+        lambda: all(
+            len(data.names(ctx)) == len(ctx.board.datanets) == count for ctx in world.nodes.values()
+        ),
+        300,
+        "the Datanets are not known everywhere",
+    )
+    owners = [plan for plan in scenario.nodes if plan.shard]
+    with TemporaryDirectory() as folder:
+        for owner in owners:
+            await _commit(owner, world.nodes[owner.name], Path(folder) / "rows.jsonl", seed)
+    builder = world.nodes["builder"]
+    shards = builder.board.shards
+    await world.until(
+        lambda: sum(data.held(builder, s) for s in shards.values()) == len(owners),
+        600,
+        "not every shard was revealed and held",
+    )
+
+
+async def _commit(plan: NodePlan, ctx: Context, path: Path, seed: int) -> None:
+    shard = plan.shard
+    assert shard is not None, "only owners commit"
+    texts.write_jsonl(path, shard_rows(shard.source, shard.part, shard.parts, shard.records, seed))
+    await data.commit_shard(ctx, shard.datanet, path)
+
+
+def shard_rows(source: str, part: int, parts: int, count: int, seed: int) -> list[texts.Row]:
+    """An owner's records; garbage and edits follow from the seed, and a copycat's from whom it copies."""
+    drawn = blake3(f"demo/{seed}/{source.rpartition(':')[2]}/{part}".encode()).digest()
+    return texts.owner_rows(source, part, parts, count, drawn)
+
+
+async def _job(scenario: Scenario, builder: Context) -> jobs.Job:
+    names = ", ".join(f'"{plan.name}"' for plan in scenario.datanets)
+    job, _ = await actions.submit_job(
+        builder,
+        f'name = "{BASE}"\nbase = "{BASE}"\ndatanets = [{names}]\nescrow = "{scenario.escrow}"\n'
+        f"include_private = true\n[train]\nlr = {LEARNING_RATE}\n",
+    )
+    return next(found for found in jobs.jobs(builder) if found.id == job)
+
+
+async def _paid(world: World, builder: Context) -> None:
+    """Until every node has claimed what the last epoch gives it."""
+    earned = (await epoch.bodies(builder))[-1].cumulative
+
+    def done() -> bool:
+        claimed = dict.fromkeys(range(len(earned)), 0)
+        for claim in builder.board.claims:
+            claimed[claim.index] += claim.amount
+        owners = [builder.board.index_of(ctx.operator) for ctx in world.nodes.values()]
+        return all(i is None or i >= len(earned) or claimed[i] == earned[i] for i in owners)
+
+    await world.until(done, 600, "not everybody has claimed")
+
+
+async def _ended(world: World, builder: Context) -> Ended:
+    bodies = await epoch.bodies(builder)
+    indices = {name: builder.board.index_of(c.operator) for name, c in world.nodes.items()}
+    earned = {n: bodies[-1].cumulative[i] for n, i in indices.items() if i is not None}
+    names = {ctx.operator: name for name, ctx in world.nodes.items()}
+    exact = all(sum(s.amount for s in pot.shares) == pot.amount for b in bodies for pot in b.pots)
+    for name, ctx in world.nodes.items():
+        paid = sum(c.amount for c in builder.board.claims if c.payout == ctx.payout)
+        held = await world.chain.read("OpenToken", "balanceOf", checksum(ctx.payout))
+        exact = exact and paid == earned.get(name, 0) and held >= paid
+    return Ended(
+        virtual_seconds=world.clock.now() - EPOCH,
+        trace=world.trace(),
+        earned=earned,
+        slashed=tuple(names[slash.operator] for slash in builder.board.slashes),
+        pots=sum(len(body.pots) for body in bodies),
+        exact=exact,
+    )
