@@ -10,7 +10,6 @@ from eth_utils.crypto import keccak
 
 from attribution.split import (
     Part,
-    Query,
     answer_influence,
     answer_noise,
     divide,
@@ -21,7 +20,7 @@ from node import data
 from node.attribute import Attributed
 from node.context import Context
 from node.data import read
-from node.pots import judged_queries, owner, row_credits
+from node.pots import Judged, judged, owner, row_credits
 from node.receipts import receipt_checkers
 from protocol.errors import Reject
 from protocol.messages import RECEIPT, RECEIPT_CHECK, PotShares, Receipt
@@ -137,8 +136,9 @@ def fee_pot(ctx: Context, channel: bytes, asset: bytes) -> bytes:
 async def answer_shares(ctx: Context, paid: PaidAnswer) -> PotShares:
     """One answer's contributors' part, by that answer's scores alone; what moved nothing is the treasury's."""
     found, answer = paid.found, paid.answer
-    rows = (await data.dataset(ctx, found.item.job)).rows
-    floor = answer_noise(rows, await _asked(ctx, found), found.body.scores)
+    at = await _judged(ctx, found)
+    rows = at.rows
+    floor = answer_noise(rows, at.queries, found.body.scores)
     worth = answer_influence(answer.receipt.scores, floor) if answer.good else (0,) * len(rows)
     weights = owner_weights(rows, worth)
     part = Part("contributor", paid.amount, weights, "influence on the answer")
@@ -147,10 +147,10 @@ async def answer_shares(ctx: Context, paid: PaidAnswer) -> PotShares:
     return PotShares(paid.pot, "answer", answer.blob, paid.amount, shares, credits)
 
 
-async def _asked(ctx: Context, found: Attributed) -> list[Query]:
-    """A job's queries, judged once: precedence over all its texts takes its time."""
-    cache: dict[bytes, list[Query]] = ctx.private.setdefault("judged-queries", {})
+async def _judged(ctx: Context, found: Attributed) -> Judged:
+    """A job's records, judged once: precedence over all its texts takes its time."""
+    cache: dict[bytes, Judged] = ctx.private.setdefault("judged", {})
     job = found.item.job
     if job.id not in cache:
-        cache[job.id] = judged_queries(await data.dataset(ctx, job), found.queries)
+        cache[job.id] = judged(await data.dataset(ctx, job), found.queries)
     return cache[job.id]

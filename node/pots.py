@@ -5,6 +5,7 @@ Pure reading: every aggregator derives the same shares. The rule itself is ``att
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from attribution.split import (
     Part,
@@ -83,11 +84,10 @@ def _parts(
 async def _influence(
     ctx: Context, found: Attributed
 ) -> tuple[dict[int, int], tuple[RowCredit, ...]]:
-    dataset = await data.dataset(ctx, found.item.job)
-    asked = judged_queries(dataset, found.queries)
+    at = judged(await data.dataset(ctx, found.item.job), found.queries)
     parties = _operators(ctx, found.item.job.pot.block)
-    worth = job_influence(dataset.rows, asked, found.body.scores, parties)
-    return owner_weights(dataset.rows, worth), row_credits(dataset.rows, worth)
+    worth = job_influence(at.rows, at.queries, found.body.scores, parties)
+    return owner_weights(at.rows, worth), row_credits(at.rows, worth)
 
 
 def row_credits(rows: tuple[Row, ...], worth: tuple[int, ...]) -> tuple[RowCredit, ...]:
@@ -107,8 +107,19 @@ def _operators(ctx: Context, block: int) -> dict[int, int]:
     }
 
 
-def judged_queries(dataset: Dataset, opened: QueriesBody) -> list[Query]:
-    """Each opened query with what it keeps in commit order and the rows that its text overlaps.
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A job's rows and queries with what each keeps once every committed text is known.
+
+    Rows keep less than in the training set when they copy what was reserved: that text was sealed then.
+    """
+
+    rows: tuple[Row, ...]
+    queries: tuple[Query, ...]
+
+
+def judged(dataset: Dataset, opened: QueriesBody) -> Judged:
+    """All records placed in commit order; each query with the rows that its text overlaps.
 
     A place is (shard, index): one text may be reserved in one shard and stand in another.
     """
@@ -116,10 +127,16 @@ def judged_queries(dataset: Dataset, opened: QueriesBody) -> list[Query]:
     asked = dict(zip(reserved, opened.records, strict=True))
     kept = _placed(dataset, {place: entry.text for place, entry in asked.items()})
     near = _near(dataset, kept.values())
-    return [
+    places = [(s, i) for s, shard in enumerate(dataset.shards) for i, _ in shard.training]
+    rows = tuple(
+        replace(row, kept_ppm=kept[place].kept_ppm)
+        for row, place in zip(dataset.rows, places, strict=True)
+    )
+    queries = tuple(
         Query(e.owner, e.datanet, kept[place].kept_ppm, frozenset(near[e.record]))
         for place, e in asked.items()
-    ]
+    )
+    return Judged(rows, queries)
 
 
 def _placed(

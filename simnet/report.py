@@ -78,7 +78,7 @@ def _contributor(demo: Demo, view: Json, member: Member) -> Json:
         "source": shard.source,
         "records": len(member.rows),
         "reserved": sum(s["reserved"] for s in known),
-        "yielded_ppm": max((s["yielded_ppm"] for s in known), default=0),
+        "yielded_ppm": max((s["yielded_ppm"] for s in job or known), default=0),
         "influence": sum(s["influence"] for s in job),
         "share": share,
         "share_percent": 100 * share / total if total else 0.0,

@@ -92,10 +92,34 @@ async def found(ctx: Context) -> Attributed:
 
 async def test_a_copy_among_the_queries_is_judged_at_its_own_place(found: Attributed) -> None:
     """One text is a training row of one shard and, later, a reserved record of another."""
-    first, copy = pots.judged_queries(DATASET, found.queries)
+    first, copy = pots.judged(DATASET, found.queries).queries
     assert first.kept_ppm == 1_000_000
     assert copy.kept_ppm == 0
     assert copy.near == {0}
+
+
+async def test_a_row_that_copies_a_reserved_record_keeps_nothing(found: Attributed) -> None:
+    """Sealed when the copy was committed and trained on; once it is opened the copy is known."""
+    theft = Dataset(
+        (opened("ann", 10, (SAME, TEXTS[1]), (1,)), opened("bob", 20, (TEXTS[1], TEXTS[2]), (1,))),
+        (
+            Row(record_id(SAME), 0, DATANET, 1_000_000, 6),
+            Row(record_id(TEXTS[1]), 1, DATANET, 1_000_000, 5),
+        ),
+        (SAME, TEXTS[1]),
+        (),
+        {},
+    )
+    asked = QueriesBody(
+        found.item.job.id,
+        (
+            OpenedRecord(record_id(TEXTS[1]), 0, DATANET, TEXTS[1]),
+            OpenedRecord(record_id(TEXTS[2]), 1, DATANET, TEXTS[2]),
+        ),
+    )
+    own, copy = pots.judged(theft, asked).rows
+    assert own.kept_ppm == 1_000_000
+    assert copy.kept_ppm == 0
 
 
 # -- a job's work ---
