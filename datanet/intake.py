@@ -5,7 +5,6 @@
 A row equal to an earlier one of the same intake is dropped and counted: it could earn nothing.
 """
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from datanet.record import Record, make_record
+from protocol import flat_json
 from protocol.errors import OperatorError, Reject
 
 MAX_LISTED = 20
 """Bad rows named in the error; the rest is counted."""
 MAX_FILE_BYTES = 32 * 1024 * 1024
 _FORMS = ({"text"}, {"prompt", "completion"}, {"instruction", "output"})
+MAX_DEPTH = 8
+"""Nesting of a row; a good row is one object of texts, but a bad one shall be named by its fault."""
 _LINE_END = re.compile(r"\r\n?|\n")
 _KEYS = "{text}, {prompt, completion} or {instruction, input, output}"
 
@@ -141,10 +143,10 @@ def _record(row: bytes | str) -> Record:
 def _object(row: bytes) -> dict[str, Any]:
     """The JSON object of one line with exactly the keys of one form. Raises Reject."""
     try:
-        value = json.loads(row.decode(), object_pairs_hook=_no_repeats)
+        value = flat_json.loads(row.decode(), MAX_DEPTH, _no_repeats)
     except UnicodeDecodeError as error:
         raise Reject("not UTF-8") from error
-    except (ValueError, RecursionError) as error:  # also an integer of more than 4300 digits
+    except ValueError as error:  # also an integer of more than 4300 digits
         raise Reject(f"not JSON ({error})") from error
     if not isinstance(value, dict):
         raise Reject("not a JSON object")

@@ -90,8 +90,9 @@ def decide(existing: Sequence[Placed], new: Sequence[Placed]) -> list[Kept]:
 class Precedence:
     """The n-grams of all originals so far; each new record is measured, then joins them.
 
-    ``most_words``: how much of a record counts. Training and attribution cut a record at so many tokens
-    and a token is at most a word, so words behind them would only dilute what was copied.
+    ``most_words``: how much of a record counts. Training and attribution cut a record at so many
+    tokens (a text loses its tail, a long question its head) and a token is at most a word, so words
+    that are cut would only dilute what was copied.
     """
 
     def __init__(self, most_words: int | None = None) -> None:
@@ -116,10 +117,13 @@ class Precedence:
 
     def _grams(self, record: Record) -> set[int]:
         """The record's distinct skip-grams, as numbers that are equal where the words are."""
-        words = _WORD.findall(f"{record.prompt} {record.completion}".casefold())
-        numbers = [
-            self._words.setdefault(word, len(self._words)) for word in words[: self._most_words]
-        ]
+        prompt, completion = (
+            _WORD.findall(t.casefold()) for t in (record.prompt, record.completion)
+        )
+        if self._most_words is not None:
+            completion = completion[: self._most_words]
+            prompt = prompt[max(0, len(prompt) + len(completion) - self._most_words) :]
+        numbers = [self._words.setdefault(word, len(self._words)) for word in prompt + completion]
         return set(_skip_grams(numbers)) or {-1}
 
     def _covered(self, grams: set[int]) -> Counter[int]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from protocol.compute import RecordText
-from protocol.errors import ComputeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class Example:
 
 
 def encode(tokenizer: Any, record: RecordText, max_tokens: int) -> Example:
-    """At most ``max_tokens`` tokens. Raises ComputeError ``bad-input`` when none carries loss."""
+    """At most ``max_tokens`` tokens, at least one of them a target."""
     completion = _ids(tokenizer, record.completion)
     if record.prompt:
         question = prompt_ids(tokenizer, record.prompt)
@@ -34,8 +33,8 @@ def encode(tokenizer: Any, record: RecordText, max_tokens: int) -> Example:
         answer = answer[: max(max_tokens // 2, max_tokens - len(question))]
         question = question[-(max_tokens - len(answer)) :]
         return Example((*question, *answer), len(question))
-    if len(completion) < 2:
-        raise ComputeError("bad-input", f"the text {record.completion!r} has no token to predict.")
+    while len(completion) < 2:  # one odd record must not stop a job: its end is what it predicts
+        completion = (*completion, tokenizer.eos_token_id)
     return Example(completion[:max_tokens], 1)
 
 

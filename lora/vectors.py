@@ -14,12 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from blake3 import blake3
 
+from protocol import flat_json
 from protocol.errors import DecodeError
 
 Vector = npt.NDArray[np.float32]  # one dimension
 Array64 = npt.NDArray[np.float64]
 
 MAX_HEADER = 1 << 20  # bytes; a 70B Llama with every projection adapted needs 170 kB
+HEADER_DEPTH = 3  # the object, a tensor's entry, its shape
 ALIGN = 8  # safetensors pads its header to this many bytes
 
 
@@ -87,8 +89,8 @@ def _header(body: bytes) -> tuple[dict[str, Any], bytes]:
     if size > min(MAX_HEADER, len(body) - 8):
         raise DecodeError("bad-tensors", f"a header of {size} bytes in a body of {len(body)}")
     try:
-        header = json.loads(body[8 : 8 + size])
-    except (ValueError, RecursionError) as error:
+        header = flat_json.loads(body[8 : 8 + size].decode(), HEADER_DEPTH)
+    except ValueError as error:
         raise DecodeError("bad-tensors", f"the header is not JSON: {error!r}") from error
     if not isinstance(header, dict):
         raise DecodeError("bad-tensors", "the header is not an object")

@@ -12,7 +12,7 @@ from typing import Any
 from lora.recipe import Recipe
 from node import data, epoch, jobs
 from node.context import Context
-from node.terms import RULE_VERSION
+from node.terms import RULE_VERSION, spec_fault
 from protocol.compute import AdapterMade, NewAdapter
 from protocol.errors import OperatorError
 from protocol.ids import short
@@ -110,6 +110,9 @@ async def submit_job(ctx: Context, text: str) -> tuple[bytes, str]:
         hyper=recipe.to_hyper(),
         builder=ctx.operator,
     )
+    fault = spec_fault(spec, ctx.params)
+    if fault:
+        raise _bad(f"This network refuses the job: {fault}.")
     await ctx.share(made.adapter, ctx.put(spec))  # the spec's blob id is its digest
     await ctx.announce(spec)
     pool = ctx.seams.chain.address("AttributionPool")

@@ -1,6 +1,6 @@
 """Earlier originals keep what is theirs, at every similarity, whatever else is there."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -222,11 +222,18 @@ def test_a_record_out_of_order_is_refused_and_changes_nothing() -> None:
         decide(_placed(["b"], 1), _placed(["a"], 0))
 
 
-def test_words_that_nobody_trains_on_dilute_nothing() -> None:
-    """A copy with a long fresh tail keeps as little as the copy alone, when only its head counts."""
-    head = _numbered(0, 40)
+@pytest.mark.parametrize(
+    "record",
+    [
+        lambda copied, fresh: Record("", f"{copied} {fresh}"),  # a text loses its tail
+        lambda copied, fresh: Record(fresh, copied),  # a question loses its head
+    ],
+)
+def test_words_that_nobody_trains_on_dilute_nothing(record: Callable[[str, str], Record]) -> None:
+    """A copy with many fresh words keeps as little as the copy alone, when they are cut away."""
+    head, fresh = _numbered(0, 40), _numbered(1_000, 400)
     original = Placed((0, 0, 0), b"a" * 20, Record("", head))
-    padded = Placed((1, 0, 0), b"b" * 20, Record("", f"{head} {_numbered(1_000, 400)}"))
+    padded = Placed((1, 0, 0), b"b" * 20, record(head, fresh))
     kept = {}
     for most in (None, 40):
         index = Precedence(most)
