@@ -7,7 +7,7 @@ import trio
 
 from protocol.seams import Clock, PeerId
 
-PING_EVERY_SECONDS = 5.0  # with the deadline and the close: a frozen peer is gone in 14 s
+PING_EVERY_SECONDS = 3.0  # with the deadline and the close: a frozen peer is gone in 12 s
 PING_SECONDS = 8.0
 
 

