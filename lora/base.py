@@ -106,6 +106,8 @@ def _converted(source: str, cache: Path) -> Path:
     """The safetensors folder of a packaged GGUF, made by whoever comes first."""
     gguf = _packaged(source)
     folder = cache / gguf.stem
+    if folder.is_dir():  # a finished one is only read: the cache may belong to another user
+        return folder
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{gguf.stem}.lock"):
         if not folder.is_dir():
@@ -134,6 +136,8 @@ def _convert(gguf: Path, folder: Path) -> None:
     del model.hf_quantizer, model.config.quantization_config
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    for file in folder.iterdir():  # public weights, shared by the nodes of all users
+        file.chmod(0o644)
 
 
 def _digest(model: Any, tokenizer: Any) -> bytes:

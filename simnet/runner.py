@@ -50,6 +50,8 @@ def run_demo(
     folder = _fresh(home)
     cache = model_cache()
     cache.mkdir(parents=True, exist_ok=True)
+    if isolate:
+        cache.chmod(0o777)  # the node that comes first converts the base for all
     with Progress(console) as progress:
         demo = Demo(plan, seed, folder, cache, progress, isolate)
         with demo.group:
