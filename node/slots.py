@@ -8,6 +8,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from protocol.errors import OperatorError
 from protocol.seams import Clock
 
 POLL_SECONDS = 0.1
@@ -65,7 +66,14 @@ class FileSlots:
 
 
 def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise OperatorError(
+            "slots-unusable",
+            f"Cannot open {path}: {error.strerror}.",
+            "Make the folder writable, or name another with [compute] slots in the config.",
+        ) from error
 
 
 def _lock(descriptor: int, kind: int) -> bool:

@@ -19,6 +19,7 @@ from node.config import write_config
 from node.doors import SystemRandomness
 from node.home import Home
 from node.keys import Identity, create_identity
+from node.slots import WAITING
 from protocol.errors import OpenLedgerError, OperatorError
 from protocol.ids import checksum
 from protocol.params import Params, preset
@@ -140,6 +141,9 @@ class Demo:
         slots = self.folder / "slots"
         slots.mkdir(exist_ok=True)
         slots.chmod(0o777 if self._isolate else 0o700)
+        for name in (WAITING, *(f"slot-{number}" for number in range(CHILDREN))):
+            (slots / name).touch()
+            (slots / name).chmod(0o666)  # inside a folder that only this run's users enter
 
     def _start_chain(self) -> None:
         command = ["-m", "settlement.devchain", "--port", "0", "--chain-id", str(CHAIN_ID)]

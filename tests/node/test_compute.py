@@ -16,7 +16,7 @@ from node.compute import ChildCompute
 from node.doors import SystemClock
 from node.slots import FileSlots
 from protocol.compute import Describe, Described
-from protocol.errors import ComputeError
+from protocol.errors import ComputeError, OperatorError
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKE = Path(__file__).with_name("fake_child.py")
@@ -200,3 +200,10 @@ async def test_a_command_that_is_not_there_says_so(slots: FileSlots) -> None:
     with pytest.raises(ComputeError, match="/no/such/program"):
         await compute.run(Describe("a"))
     (await slots.acquire()).release()
+
+
+async def test_a_slots_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "slot-0").mkdir()  # not a file that can be opened for writing
+    slots = FileSlots(tmp_path, 1, SystemClock())
+    with pytest.raises(OperatorError, match=r"slots-unusable.*slot-0"):
+        await slots.acquire()
