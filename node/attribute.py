@@ -152,7 +152,7 @@ async def held_out_without_private(
 
 
 async def held_out(ctx: Context, job: Job, adapter: bytes, asked: QueriesBody) -> dict[bytes, int]:
-    """Mean loss of the opened queries per Datanet, nats a record x 1e6, under an adapter."""
+    """Mean loss of the opened queries per Datanet, mean nats a target token x 1e6, under an adapter."""
     cache: dict[tuple[bytes, bytes], dict[bytes, int]] = ctx.private.setdefault("held-out", {})
     key = (adapter, texts_of(ctx, asked))
     if key not in cache:
