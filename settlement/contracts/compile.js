@@ -4,7 +4,8 @@ const fs = require("fs");
 const path = require("path");
 const solc = require("solc");
 
-const names = fs.readdirSync(__dirname).filter((name) => name.endsWith(".sol")).sort();
+const list = (folder) => fs.readdirSync(path.join(__dirname, folder)).map((name) => folder + name);
+const names = [...list(""), ...list("interfaces/")].filter((name) => name.endsWith(".sol")).sort();
 const sources = Object.fromEntries(
   names.map((name) => [name, { content: fs.readFileSync(path.join(__dirname, name), "utf8") }]),
 );
