@@ -15,6 +15,7 @@ from typing import Any
 import trio
 from libp2p import new_host
 from libp2p.abc import IHost, INetStream
+from libp2p.connection_types import ConnectionType
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.x25519 import create_new_key_pair as create_new_noise_key_pair
 from libp2p.custom_types import TProtocol
@@ -29,11 +30,13 @@ from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import PeerInfo, info_from_p2p_addr
 from libp2p.pubsub.pb import rpc_pb2
+from libp2p.rcmgr import Direction
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
 from libp2p.security.noise.transport import Transport as NoiseTransport
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from libp2p.stream_muxer.yamux.yamux import Yamux
 from libp2p.tools.anyio_service import background_trio_service
+from libp2p.transport.tcp.tcp import TCP
 from multiaddr import Multiaddr
 
 from p2p.framing import encode_frame, open_response, read_frame
@@ -45,9 +48,10 @@ from p2p.liveness import Liveness
 from p2p.nursery import lone, plain_nursery
 from p2p.service import Services
 from protocol.errors import LocalError, OperatorError, PeerError
-from protocol.seams import Clock, GossipHandler, PeerId, StreamHandler
+from protocol.seams import Clock, GossipHandler, Link, PeerId, StreamHandler
 
 DIAL_SECONDS = 10.0
+PROBE_SECONDS = 4.0
 READ_SECONDS = 10.0  # for a peer to send its whole request
 CLOSE_SECONDS = 1.0
 STOP_SECONDS = 2.5  # the whole stop, forced after that
@@ -236,6 +240,33 @@ class Libp2pTransport:
             return str(info.peer_id)
         raise PeerError("dial-failed", f"{addr}: {guard.tripped}") from guard.tripped
 
+    async def probe(self, addr: str) -> None:
+        """TCP and Noise on a connection of its own, within PROBE_SECONDS; the other end sees a visit."""
+        info, network = _peer_info(addr), self._swarm()
+        if info.peer_id == self._id:
+            raise PeerError("dial-failed", f"{addr} is this node itself")
+        with Guard(Counter(), "probe", LIBRARY) as guard, trio.fail_after(PROBE_SECONDS):
+            raw = await TCP().dial(info.addrs[0])
+            try:
+                await network.upgrader.upgrade_security(raw, True, info.peer_id)
+            finally:
+                with _last_moment():
+                    await raw.close()
+            return
+        raise PeerError("dial-failed", f"{addr}: {guard.tripped}") from guard.tripped
+
+    def links(self) -> Sequence[Link]:
+        """Every open connection with the address that its socket shows."""
+        if self._host is None:
+            return []
+        table = self._swarm().get_connections_map()
+        conns = [c for peer in table for c in _conns(self._swarm(), peer) if not c.is_closed]
+        return [_link(conn, self._liveness.latency(_peer_of(conn))) for conn in conns]
+
+    async def drop(self, peer: PeerId, reason: str) -> None:
+        self._counts[reason] += 1
+        await self._drop(peer)
+
     async def _ping(self, peer: PeerId) -> None:
         """One echo. A peer without the ping protocol answers the negotiation, which will do."""
         with Guard(self._counts, "ping", LIBRARY):
@@ -380,6 +411,27 @@ def _reader(stream: INetStream) -> Callable[[int], Awaitable[bytes]]:
             return b""
 
     return read
+
+
+def _link(conn: SwarmConn, latency: float | None) -> Link:
+    """What a connection says of itself."""
+    muxed = conn.muxed_conn
+    found = muxed.get_remote_address() if isinstance(muxed, Yamux) else None
+    relayed = conn.get_connection_type() is ConnectionType.RELAYED
+    inbound = conn.direction is Direction.INBOUND
+    return Link(_peer_of(conn), inbound, _socket_addr(found), relayed, latency)
+
+
+def _socket_addr(found: tuple[str, int] | None) -> str:
+    """A socket's other end as a multiaddr; empty for a stream that has none."""
+    if found is None:
+        return ""
+    host, port = found
+    return f"/{'ip6' if ':' in host else 'ip4'}/{host}/tcp/{port}"
+
+
+def _peer_of(conn: SwarmConn) -> PeerId:
+    return str(conn.muxed_conn.peer_id)
 
 
 def _conns(network: Swarm, peer: ID) -> list[SwarmConn]:

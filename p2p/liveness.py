@@ -29,6 +29,11 @@ class Liveness:
         self._ping = ping
         self._drop = drop
         self._heard: dict[PeerId, float] = {}
+        self._latency: dict[PeerId, float] = {}
+
+    def latency(self, peer: PeerId) -> float | None:
+        """Seconds that the last echo took, None before the first."""
+        return self._latency.get(peer)
 
     def heard(self, peer: PeerId) -> None:
         """The peer sent something, so it is alive however late its echo is."""
@@ -40,13 +45,17 @@ class Liveness:
             await self._clock.sleep(PING_EVERY_SECONDS)
             now = peers()
             self._heard = {peer: at for peer, at in self._heard.items() if peer in now}
+            self._latency = {peer: took for peer, took in self._latency.items() if peer in now}
             async with trio.open_nursery() as nursery:
                 for peer in now:
                     nursery.start_soon(self._check, peer)
 
     async def _check(self, peer: PeerId) -> None:
+        sent = self._clock.monotonic()
         with trio.move_on_after(PING_SECONDS) as scope:
             await self._ping(peer)
+        if not scope.cancelled_caught:
+            self._latency[peer] = self._clock.monotonic() - sent
         silence = self._clock.monotonic() - self._heard.get(peer, float("-inf"))
         if scope.cancelled_caught and silence > PING_SECONDS:
             self._counts["peer-frozen"] += 1

@@ -17,7 +17,7 @@ from p2p.inbox import Inbox
 from p2p.nursery import plain_nursery
 from p2p.service import Services
 from protocol.errors import LocalError, OperatorError, PeerError
-from protocol.seams import Clock, GossipHandler, PeerId, StreamHandler
+from protocol.seams import Clock, GossipHandler, Link, PeerId, StreamHandler
 
 TICK_SECONDS = 1e-6  # between two deliveries; above the step of a float at unix time (2.4e-7)
 
@@ -45,8 +45,9 @@ class Network:
         self._clock = clock
         self._draw = draw
         self._running: dict[PeerId, MemoryTransport] = {}
-        self._links: dict[PeerId, dict[PeerId, None]] = {}  # in order of connection
+        self._links: dict[PeerId, dict[PeerId, bool]] = {}  # in order of connection: inbound?
         self._group: dict[PeerId, int] = {}
+        self._hidden: set[PeerId] = set()
         self._last_due = 0.0
 
     def partition(self, *groups: Collection[PeerId]) -> None:
@@ -80,16 +81,31 @@ class Network:
 
     async def link(self, one: PeerId, other: PeerId) -> None:
         """Connect two running nodes, after a round trip. Raises PeerError ``dial-failed``."""
-        await self.arrive(self.schedule())
-        await self.arrive(self.schedule())
-        if one not in self._running or other not in self._running or not self._together(one, other):
-            raise PeerError("dial-failed", f"{other} does not answer")
-        self._links[one][other] = None
-        self._links[other][one] = None
+        await self.knock(one, other)
+        self._links[one].setdefault(other, False)
+        self._links[other].setdefault(one, True)
 
-    def linked(self, peer: PeerId) -> tuple[PeerId, ...]:
-        """Neighbours in order of connection."""
-        return tuple(self._links.get(peer, ()))
+    async def knock(self, one: PeerId, other: PeerId) -> None:
+        """A round trip of a new connection. Raises PeerError ``dial-failed``."""
+        await self.arrive(self.schedule())
+        await self.arrive(self.schedule())
+        up = one in self._running and other in self._running
+        if not up or not self._together(one, other) or other in self._hidden:
+            raise PeerError("dial-failed", f"{other} does not answer")
+
+    def unlink(self, one: PeerId, other: PeerId) -> None:
+        """End a connection; both sides notice at once."""
+        if self._links.get(one, {}).pop(other, None) is not None:
+            self._links[other].pop(one, None)
+            self._running[other].count("peer-lost")
+
+    def hide(self, peer: PeerId) -> None:
+        """Put a node behind a translator of addresses: it dials out, nobody dials it."""
+        self._hidden.add(peer)
+
+    def linked(self, peer: PeerId) -> dict[PeerId, bool]:
+        """Neighbours in order of connection, each with whether it dialled us."""
+        return dict(self._links.get(peer, {}))
 
     def node(self, peer: PeerId) -> "MemoryTransport | None":
         """The running node of that name."""
@@ -143,7 +159,12 @@ class MemoryTransport:
         self._counts[code] += 1
 
     def peers(self) -> Sequence[PeerId]:
-        return self._network.linked(self._peer_id)
+        return tuple(self._network.linked(self._peer_id))
+
+    def links(self) -> Sequence[Link]:
+        """Latency is not measured: nobody pings in a world whose delays are drawn."""
+        linked = self._network.linked(self._peer_id)
+        return [Link(peer, inbound, f"/memory/{peer}") for peer, inbound in linked.items()]
 
     def running(self) -> AbstractAsyncContextManager[None]:
         return self._running()
@@ -168,6 +189,17 @@ class MemoryTransport:
             raise PeerError("dial-failed", f"{addr} is no address of another peer")
         await self._network.link(self._peer_id, peer)
         return peer
+
+    async def probe(self, addr: str) -> None:
+        parts = addr.split("/p2p/")
+        if len(parts) != 2 or parts[1] == self._peer_id:
+            raise PeerError("dial-failed", f"{addr} is no address of another peer")
+        await self._network.knock(self._peer_id, parts[1])
+
+    async def drop(self, peer: PeerId, reason: str) -> None:
+        self.count(reason)
+        self._network.unlink(self._peer_id, peer)
+        await trio.lowlevel.checkpoint()
 
     def handle(self, protocol: str, handler: StreamHandler, max_request: int) -> None:
         if self._nursery is not None:

@@ -40,6 +40,19 @@ StreamHandler = Callable[[PeerId, bytes], Awaitable[bytes]]
 GossipHandler = Callable[[PeerId, str, bytes], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One connection that stands. ``remote`` is the other end as seen from here, a multiaddr without
+    ``/p2p``; ``latency`` the last round trip in seconds, None while there was none.
+    """
+
+    peer: PeerId
+    inbound: bool
+    remote: str
+    relayed: bool = False
+    latency: float | None = None
+
+
 class Transport(Protocol):
     """Peers, gossip topics and request-response streams; the real one is libp2p."""
 
@@ -59,8 +72,23 @@ class Transport(Protocol):
         """Connect to a full multiaddr. Raises PeerError (code ``dial-failed``)."""
         ...
 
+    async def probe(self, addr: str) -> None:
+        """Dial a full multiaddr over a connection of its own, let the peer prove its key, close.
+
+        Raises PeerError ``dial-failed``. A connection that stands already proves nothing here.
+        """
+        ...
+
+    async def drop(self, peer: PeerId, reason: str) -> None:
+        """Close all connections to a peer; counted under ``reason``."""
+        ...
+
     def peers(self) -> Sequence[PeerId]:
         """Peers connected now."""
+        ...
+
+    def links(self) -> Sequence[Link]:
+        """Connections that stand now; a peer may have several."""
         ...
 
     def handle(self, protocol: str, handler: StreamHandler, max_request: int) -> None:
@@ -204,6 +232,7 @@ __all__ = [
     "Compute",
     "Event",
     "GossipHandler",
+    "Link",
     "PeerId",
     "Randomness",
     "Store",

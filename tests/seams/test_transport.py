@@ -226,3 +226,35 @@ async def test_an_error_in_the_body_arrives_as_itself(make: Make) -> None:
     with pytest.raises(KeyError):
         async with make(1).running():
             raise KeyError("mine")
+
+
+async def test_links_say_who_dialled(make: Make) -> None:
+    one, two = make(1), make(2)
+    async with up(one, two):
+        (there,), (here,) = one.links(), two.links()
+        assert (there.peer, there.inbound) == (two.peer_id, True)
+        assert (here.peer, here.inbound) == (one.peer_id, False)
+        assert one.addrs[0] == f"{here.remote}/p2p/{one.peer_id}"
+        assert not here.relayed
+
+
+async def test_a_probe_proves_an_address_and_leaves_no_link(make: Make) -> None:
+    one, two, gone = make(1), make(2), make(3)
+    async with gone.running():
+        closed = gone.addrs[0]
+    async with one.running(), two.running():
+        await one.probe(two.addrs[0])
+        with pytest.raises(PeerError, match="dial-failed"):
+            await one.probe(closed)
+        wrong = two.addrs[0].replace(two.peer_id, gone.peer_id)
+        with pytest.raises(PeerError, match="dial-failed"):
+            await one.probe(wrong)
+        assert not one.links() and not two.links()
+
+
+async def test_a_drop_ends_the_link_on_both_sides(make: Make) -> None:
+    one, two = make(1), make(2)
+    async with up(one, two):
+        await one.drop(two.peer_id, "no-longer-wanted")
+        assert not one.links() and one.counters()["no-longer-wanted"] == 1
+        await until(lambda: not two.peers())
