@@ -43,7 +43,7 @@ from p2p.framing import encode_frame, open_response, read_frame
 from p2p.guard import Guard, StreamGuard
 from p2p.inbox import Inbox
 from p2p.libp2p_gossip import LIBRARY, WRITE_SECONDS, CountedGossip, GuardedPubsub
-from p2p.listen import check_free
+from p2p.listen import check_free, own_ips, spread
 from p2p.liveness import Liveness
 from p2p.nursery import lone, plain_nursery
 from p2p.service import Services
@@ -102,7 +102,8 @@ class Libp2pTransport:
     @property
     def addrs(self) -> Sequence[str]:
         """Full multiaddrs; empty while not running."""
-        return [str(addr) for addr in self._host.get_addrs()] if self._host else []
+        found = self._host.get_addrs() if self._host else []
+        return [one for addr in found for one in spread(str(addr), own_ips())]
 
     def counters(self) -> dict[str, int]:
         return dict(self._counts)

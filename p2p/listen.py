@@ -1,7 +1,13 @@
-"""Is the listen address free? Asked before libp2p, whose SO_REUSEPORT would share it in silence."""
+"""Listening: is the address free (asked before libp2p, whose SO_REUSEPORT would share it in silence),
+and under which addresses of this machine does a listener on all interfaces answer?
+"""
 
 import errno
+import ipaddress
 import socket
+from collections.abc import Sequence
+
+import psutil
 
 from protocol.errors import OperatorError
 
@@ -30,3 +36,28 @@ def _parse(listen: str) -> tuple[str, int]:
     raise OperatorError(
         "bad-listen", f"{listen!r} is no listen address.", "Use /ip4/ADDRESS/tcp/PORT."
     )
+
+
+def own_ips() -> tuple[str, ...]:
+    """IPs of this machine's interfaces, those that reach farthest first; no link-local ones."""
+    families = (socket.AF_INET, socket.AF_INET6)
+    found = {
+        ipaddress.ip_address(entry.address)
+        for entries in psutil.net_if_addrs().values()
+        for entry in entries
+        if entry.family in families and "%" not in entry.address
+    }
+    usable = (ip for ip in found if not ip.is_link_local)
+    order = sorted(usable, key=lambda ip: (ip.is_loopback, not ip.is_global, ip.version, int(ip)))
+    return tuple(str(ip) for ip in order)
+
+
+def spread(addr: str, ips: Sequence[str]) -> tuple[str, ...]:
+    """A listen address under the IPs that others can dial: "all interfaces" is no address."""
+    family, host = addr.split("/")[1:3]
+    if host not in ("0.0.0.0", "::"):
+        return (addr,)
+    version = 4 if family == "ip4" else 6
+    same = [ip for ip in map(ipaddress.ip_address, ips) if ip.version == version]
+    wide = [ip for ip in same if not ip.is_loopback] or same
+    return tuple(addr.replace(f"/{family}/{host}/", f"/{family}/{ip}/") for ip in wide)

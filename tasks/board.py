@@ -3,6 +3,7 @@
 Stake is kept with its history, because draws use the snapshot of a height, never of now.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ from tasks.entries import (
     EpochEntry,
     FeeEntry,
     NodeEntry,
+    PayoutEntry,
     Posted,
     PotEntry,
     ShardEntry,
@@ -33,7 +35,7 @@ class Board:
         self.seats = seats  # aggregators' operator addresses
         self.quorum = quorum
         self.owners: list[bytes] = []  # operator by owner index
-        self.payouts: dict[bytes, list[tuple[int, bytes]]] = defaultdict(list)  # (block, address)
+        self.payouts: dict[bytes, list[PayoutEntry]] = defaultdict(list)  # in order of effect
         self.nodes: dict[bytes, list[NodeEntry]] = defaultdict(list)
         self.stakes: dict[bytes, list[tuple[int, int]]] = defaultdict(list)  # (block, stake)
         self.datanets: dict[bytes, int] = {}  # id -> data class
@@ -48,9 +50,12 @@ class Board:
         self.fees: list[FeeEntry] = []
         self.models: dict[bytes, int] = {}  # registered model or adapter -> owner index
         self.ignored: dict[str, int] = defaultdict(int)
+        self._times: list[tuple[int, int]] = []  # (block, its time) of blocks with events
 
     def apply(self, event: Event, time: int) -> None:
         """Fold one event; ``time`` is its block's (seconds). Unknown events are counted and left alone."""
+        if not self._times or self._times[-1][0] < event.block:
+            self._times.append((event.block, time))
         handler = getattr(self, f"_on_{event.name}", None)
         if handler is None:
             self.ignored[event.name] += 1
@@ -91,9 +96,21 @@ class Board:
         return found
 
     def payout(self, operator: bytes, block: int | None = None) -> bytes | None:
-        """Where an operator was paid at the end of a block (default: now), None for no owner."""
-        history = [a for at, a in self.payouts.get(operator, ()) if block is None or at <= block]
-        return history[-1] if history else None
+        """Where an operator was paid at the end of a block (default: now), None for no owner.
+
+        A scheduled change counts from the first block with events at or after its time: the board
+        knows the time of no other block, and every node knows the same ones.
+        """
+        history = self.payouts.get(operator, ())
+        now = self._time_of(block) if history else 0
+        known = [e for e in history if (block is None or e.block <= block) and e.since <= now]
+        return known[-1].address if known else None
+
+    def pending_payout(self, operator: bytes) -> PayoutEntry | None:
+        """A scheduled change that has not come into force."""
+        now = self._time_of(None)
+        waiting = [entry for entry in self.payouts.get(operator, ()) if entry.since > now]
+        return waiting[-1] if waiting else None
 
     def same_party(self, one: bytes, other: bytes, block: int | None = None) -> bool:
         """Whether two operators were one party at a block: equal, or one payout address."""
@@ -123,17 +140,33 @@ class Board:
             if not unit.released and (unit.unit in slashed or 0 < unit.expires < now)
         ]
 
+    def _time_of(self, block: int | None) -> int:
+        """Time of the last block with events up to ``block`` (default: of all), 0 before the first."""
+        if block is None:
+            return self._times[-1][1] if self._times else 0
+        place = bisect_right(self._times, block, key=lambda entry: entry[0])
+        return self._times[place - 1][1] if place else 0
+
     # -- folding ---
 
     def _on_OwnerRegistered(self, event: Event, time: int, args: dict[str, Any]) -> None:
         operator = address_bytes(args["operator"])
         assert args["index"] == len(self.owners), "owner indices are dense and in order"
         self.owners.append(operator)
-        self.payouts[operator].append((event.block, address_bytes(args["payout"])))
+        self._pay_to(operator, PayoutEntry(event.block, time, address_bytes(args["payout"])), time)
 
     def _on_PayoutChanged(self, event: Event, time: int, args: dict[str, Any]) -> None:
-        history = self.payouts[self.owners[args["index"]]]
-        history.append((event.block, address_bytes(args["payout"])))
+        entry = PayoutEntry(event.block, time, address_bytes(args["payout"]))
+        self._pay_to(self.owners[args["index"]], entry, time)
+
+    def _on_PayoutScheduled(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        entry = PayoutEntry(event.block, args["effectiveAt"], address_bytes(args["payout"]))
+        self._pay_to(self.owners[args["index"]], entry, time)
+
+    def _pay_to(self, operator: bytes, entry: PayoutEntry, time: int) -> None:
+        """A change takes the place of one that was still waiting."""
+        stands = [known for known in self.payouts[operator] if known.since <= time]
+        self.payouts[operator] = [*stands, entry]
 
     def _on_DatanetRegistered(self, event: Event, time: int, args: dict[str, Any]) -> None:
         self.datanets.setdefault(args["id"], args["dataClass"])

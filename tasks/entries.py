@@ -26,6 +26,15 @@ class NodeEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class PayoutEntry:
+    """An operator's payout address: named in a block, in force from a chain time on."""
+
+    block: int
+    since: int
+    address: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ShardEntry:
     """A committed shard, and its reveal when there is one. Shards stand in commit order."""
 

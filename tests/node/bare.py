@@ -20,7 +20,7 @@ from protocol.signing import peer_id_of, public_key
 from protocol.typed_data import address_of
 from simnet.seams import MemoryStore, SeededRandomness, TrioClock
 from simnet.world import Draws, key
-from tasks.entries import NodeEntry, Posted, PotEntry
+from tasks.entries import NodeEntry, PayoutEntry, Posted, PotEntry
 
 JOB_BLOCK = 100
 ROLES = ("contributor", "aggregator", "worker", "verifier")
@@ -103,7 +103,7 @@ def node(name: str, members: tuple[str, ...], seats: tuple[str, ...] = ()) -> Co
 def _register(ctx: Context, name: str) -> None:
     who, board = operator(name), ctx.board
     board.owners.append(who)
-    board.payouts[who] = [(0, address_of(keys(name).seal_key))]
+    board.payouts[who] = [PayoutEntry(0, 0, address_of(keys(name).seal_key))]
     board.stakes[who] = [(1, 50_000 * OPEN)]
     peer = public_key(keys(name).peer_seed)
     board.nodes[who] = [NodeEntry(who, peer, roles.mask(ROLES), 1)]

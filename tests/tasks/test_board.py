@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from node.context import Context
 from node.jobs import Assigned, Job, entry_of
 from protocol import roles
-from protocol.ids import checksum, topic
+from protocol.ids import address_bytes, checksum, topic
 from protocol.messages import JobSpec, judged
 from protocol.seams import Event
+from settlement.models.ledger import Env
+from settlement.models.registry import AssetRegistry
 from tasks.board import HANDED_BACK, SETTLED, Board
 
 ANN, BOB, CYD = (bytes([n]) * 20 for n in (1, 2, 3))
@@ -297,3 +299,59 @@ def test_money_events() -> None:
     assert fee.amount == fee.host + fee.owner + fee.contributors + fee.treasury == 10
     chain.emit("Claimed", index=3, payout=ANN, amount=9)
     assert [(c.index, c.amount) for c in chain.board.claims] == [(3, 9)]
+
+
+# -- payouts that are scheduled ---
+
+TEXTS = tuple(checksum(bytes([n]) * 20) for n in range(10, 14))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(("operator", "payout", "nobody")),
+            st.sampled_from(TEXTS),
+            st.integers(0, 40),
+        ),
+        max_size=12,
+    )
+)
+def test_the_board_follows_the_contract_in_every_block(
+    changes: list[tuple[str, str, int]],
+) -> None:
+    """The registry's model is the judge: immediate, scheduled, replaced and cancelled changes."""
+    env, board, operator = Env(1, 1_000), Board((ANN,), 1), checksum(ANN)
+    registry = AssetRegistry(env, checksum(BOB), 20)
+    said: list[str] = []
+
+    def fold() -> None:
+        block = len(said) + 1
+        for log in env.commit():
+            board.apply(Event(log.contract, log.name, log.args, block, 0, bytes(32)), env.now)
+        board.apply(Event("", "AnyOther", {}, block, 0, bytes(32)), env.now)
+        said.append(registry.payoutOf(0))
+
+    registry.registerOwner(operator, TEXTS[0])
+    fold()
+    for who, address, seconds in changes:
+        env.now += seconds
+        sender = {"operator": operator, "payout": registry.payoutOf(0)}.get(who)
+        if sender is not None:
+            registry.setPayout(sender, 0, address)
+        fold()
+        assert board.payout(ANN) == address_bytes(said[-1])
+    history = [board.payout(ANN, block) for block in range(1, len(said) + 1)]
+    assert history == [address_bytes(text) for text in said]
+
+
+def test_a_scheduled_payout_waits_for_its_time() -> None:
+    chain = Chain()
+    chain.own(ANN)
+    before = chain.emit("PayoutScheduled", index=0, payout=CYD, effectiveAt=1_004)
+    assert chain.board.payout(ANN) == ANN
+    waiting = chain.board.pending_payout(ANN)
+    assert waiting is not None and (waiting.since, waiting.address) == (1_004, CYD)
+    chain.emit("AnyOther")
+    chain.emit("AnyOther")
+    assert chain.board.payout(ANN) == CYD and chain.board.payout(ANN, before) == ANN
+    assert chain.board.pending_payout(ANN) is None
