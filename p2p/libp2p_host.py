@@ -15,7 +15,6 @@ from typing import Any
 import trio
 from libp2p import new_host
 from libp2p.abc import IHost, INetStream
-from libp2p.connection_types import ConnectionType
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.x25519 import create_new_key_pair as create_new_noise_key_pair
 from libp2p.custom_types import TProtocol
@@ -25,24 +24,22 @@ from libp2p.host.ping import PING_LENGTH
 from libp2p.network import swarm as swarm_module
 from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.config import ConnectionConfig, RetryConfig
-from libp2p.network.connection.swarm_connection import SwarmConn
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import PeerInfo, info_from_p2p_addr
 from libp2p.pubsub.pb import rpc_pb2
-from libp2p.rcmgr import Direction
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
 from libp2p.security.noise.transport import Transport as NoiseTransport
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from libp2p.stream_muxer.yamux.yamux import Yamux
 from libp2p.tools.anyio_service import background_trio_service
-from libp2p.transport.tcp.tcp import TCP
 from multiaddr import Multiaddr
 
 from p2p.framing import encode_frame, open_response, read_frame
 from p2p.guard import Guard, StreamGuard
 from p2p.inbox import Inbox
 from p2p.libp2p_gossip import LIBRARY, WRITE_SECONDS, CountedGossip, GuardedPubsub
+from p2p.libp2p_links import conns_of, knock, last_moment, links_of
 from p2p.listen import check_free, own_ips, spread
 from p2p.liveness import Liveness
 from p2p.nursery import lone, plain_nursery
@@ -53,7 +50,6 @@ from protocol.seams import Clock, GossipHandler, Link, PeerId, StreamHandler
 DIAL_SECONDS = 10.0
 PROBE_SECONDS = 4.0
 READ_SECONDS = 10.0  # for a peer to send its whole request
-CLOSE_SECONDS = 1.0
 STOP_SECONDS = 2.5  # the whole stop, forced after that
 MAX_CONNECTIONS = 300
 
@@ -219,7 +215,7 @@ class Libp2pTransport:
         await self._streams.run(peer, partial(inner, stream), partial(self._reset, stream))
 
     async def _reset(self, stream: INetStream) -> None:
-        with _last_moment(), Guard(self._counts, "stream-reset", LIBRARY):
+        with last_moment(), Guard(self._counts, "stream-reset", LIBRARY):
             await stream.reset()
 
     # ---- peers
@@ -233,7 +229,7 @@ class Libp2pTransport:
         network = _swarm_of(host)
         network.unblock_peer(info.peer_id)  # else refused for 60 s after one failure
         host.get_peerstore().clear_addrs(info.peer_id)  # else an address of its last life is tried
-        for conn in _conns(network, info.peer_id):
+        for conn in conns_of(network, info.peer_id):
             if conn.is_closed:
                 network.remove_conn(conn)  # else taken for the connection that is wanted
         with Guard(Counter(), "dial", LIBRARY) as guard, trio.fail_after(DIAL_SECONDS):
@@ -242,27 +238,15 @@ class Libp2pTransport:
         raise PeerError("dial-failed", f"{addr}: {guard.tripped}") from guard.tripped
 
     async def probe(self, addr: str) -> None:
-        """TCP and Noise on a connection of its own, within PROBE_SECONDS; the other end sees a visit."""
-        info, network = _peer_info(addr), self._swarm()
+        info = _peer_info(addr)
         if info.peer_id == self._id:
             raise PeerError("dial-failed", f"{addr} is this node itself")
         with Guard(Counter(), "probe", LIBRARY) as guard, trio.fail_after(PROBE_SECONDS):
-            raw = await TCP().dial(info.addrs[0])
-            try:
-                await network.upgrader.upgrade_security(raw, True, info.peer_id)
-            finally:
-                with _last_moment():
-                    await raw.close()
-            return
+            return await knock(self._swarm(), info)
         raise PeerError("dial-failed", f"{addr}: {guard.tripped}") from guard.tripped
 
     def links(self) -> Sequence[Link]:
-        """Every open connection with the address that its socket shows."""
-        if self._host is None:
-            return []
-        table = self._swarm().get_connections_map()
-        conns = [c for peer in table for c in _conns(self._swarm(), peer) if not c.is_closed]
-        return [_link(conn, self._liveness.latency(_peer_of(conn))) for conn in conns]
+        return links_of(self._swarm(), self._liveness.latency) if self._host else []
 
     async def drop(self, peer: PeerId, reason: str) -> None:
         self._counts[reason] += 1
@@ -285,8 +269,8 @@ class Libp2pTransport:
 
     async def _drop(self, peer: PeerId) -> None:
         network, target = self._swarm(), ID.from_string(peer)
-        for conn in _conns(network, target):
-            with _last_moment(), Guard(self._counts, "peer-close", LIBRARY):
+        for conn in conns_of(network, target):
+            with last_moment(), Guard(self._counts, "peer-close", LIBRARY):
                 await conn.close()
             network.remove_conn(conn)  # a close that was cut short leaves it in the table
         if self._pubsub is not None:
@@ -399,11 +383,6 @@ def _request_error(peer: PeerId, protocol: str, error: BaseException | None) -> 
             return PeerError("unreachable", f"{peer}: {protocol}: {error!r}")
 
 
-def _last_moment() -> trio.CancelScope:
-    """A short shield for closing things while being cancelled."""
-    return trio.CancelScope(deadline=trio.current_time() + CLOSE_SECONDS, shield=True)
-
-
 def _reader(stream: INetStream) -> Callable[[int], Awaitable[bytes]]:
     async def read(size: int) -> bytes:
         try:
@@ -412,31 +391,6 @@ def _reader(stream: INetStream) -> Callable[[int], Awaitable[bytes]]:
             return b""
 
     return read
-
-
-def _link(conn: SwarmConn, latency: float | None) -> Link:
-    """What a connection says of itself."""
-    muxed = conn.muxed_conn
-    found = muxed.get_remote_address() if isinstance(muxed, Yamux) else None
-    relayed = conn.get_connection_type() is ConnectionType.RELAYED
-    inbound = conn.direction is Direction.INBOUND
-    return Link(_peer_of(conn), inbound, _socket_addr(found), relayed, latency)
-
-
-def _socket_addr(found: tuple[str, int] | None) -> str:
-    """A socket's other end as a multiaddr; empty for a stream that has none."""
-    if found is None:
-        return ""
-    host, port = found
-    return f"/{'ip6' if ':' in host else 'ip4'}/{host}/tcp/{port}"
-
-
-def _peer_of(conn: SwarmConn) -> PeerId:
-    return str(conn.muxed_conn.peer_id)
-
-
-def _conns(network: Swarm, peer: ID) -> list[SwarmConn]:
-    return [conn for conn in network.get_connections(peer) if isinstance(conn, SwarmConn)]
 
 
 def _swarm_of(host: IHost) -> Swarm:

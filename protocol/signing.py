@@ -58,6 +58,20 @@ def _signed_bytes(envelope: Envelope) -> bytes:
     return PURPOSE + pack(replace(envelope, signature=bytes(64)))
 
 
+def vouch(seed: bytes, purpose: bytes, body: bytes) -> bytes:
+    """Sign bytes outside an envelope; ``purpose`` keeps them from being read as anything else."""
+    return SigningKey(seed).sign(purpose + b"\x00" + body).signature
+
+
+def vouched(key: bytes, purpose: bytes, body: bytes, signature: bytes) -> bool:
+    """Whether ``vouch`` with this key's seed made the signature."""
+    try:
+        VerifyKey(key).verify(purpose + b"\x00" + body, signature)
+    except (BadSignatureError, ValueError):
+        return False
+    return True
+
+
 def public_key(seed: bytes) -> bytes:
     """The 32-byte Ed25519 public key of a seed."""
     return bytes(SigningKey(seed).verify_key)
