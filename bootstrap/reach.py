@@ -58,7 +58,9 @@ def conclude(reports: Sequence[Report], relays: Sequence[str], here: Listening) 
         why = f"{len(reaching)} of {len(able)} seeds dialled {_short(addrs[0])}"
         return Reach("public", addrs, why, _scope(observed), observed, len(able))
     tried = _short(next((a for report in able for a in report.tried), ""))
-    why = f"{len(able) - len(reaching)} of {len(able)} seeds could not dial {tried or 'any address'}"
+    why = (
+        f"{len(able) - len(reaching)} of {len(able)} seeds could not dial {tried or 'any address'}"
+    )
     verdict: Verdict = "relayed" if relays else "outbound-only"
     if not able:
         why = "no seed has tried to dial it"
