@@ -25,7 +25,7 @@ from protocol.ids import checksum
 from protocol.params import Params, preset
 from protocol.typed_data import address_of
 from simnet import texts
-from simnet.processes import Group
+from simnet.processes import Group, give
 from simnet.scenario import NodePlan, Scenario, ShardPlan
 from simnet.show import Progress
 from simnet.simulation import shard_rows
@@ -33,6 +33,7 @@ from simnet.treasury import Seat, Treasury
 
 CHAIN_ID = 31_337
 POLL_S = 2.0
+SILENCE_S = 120.0  # a node of a busy machine may take longer for one answer than a client waits
 CHILDREN = 2  # compute children at a time on this machine
 Json = dict[str, Any]
 
@@ -137,7 +138,7 @@ class Demo:
             )
             self.members[plan.name] = Member(plan, home, identity, payout)
             if self._isolate:
-                _give(home.path, 20_000 + number)
+                give(home.path, 20_000 + number)
         slots = self.folder / "slots"
         slots.mkdir(exist_ok=True)
         slots.chmod(0o777 if self._isolate else 0o700)
@@ -162,7 +163,7 @@ class Demo:
         user = None
         if self._isolate:
             user = home.path.stat().st_uid
-            _give(home.path, user)
+            give(home.path, user)
         log = self.folder / f"{plan.name}.log"
         self.group.add(plan.name, command, log, user)
 
@@ -232,7 +233,7 @@ class Demo:
             path = member.home.path / "records.jsonl"
             texts.write_jsonl(path, member.rows)
             if self._isolate:
-                _give(member.home.path, member.home.path.stat().st_uid)
+                give(member.home.path, member.home.path.stat().st_uid)
             found = member.post("shards", {"datanet": shard.datanet, "path": str(path)})
             self.progress.tick(f"{member.plan.name} committed {found['records']} records")
         self._wait(lambda: self._revealed() == len(owners), 180, "not every shard was revealed")
@@ -309,6 +310,19 @@ class Demo:
 
     # -- helpers ---
 
+    def snapshots(self) -> dict[str, Json]:
+        """What every living node says, by name. Raises OperatorError when one stays silent."""
+        found: dict[str, Json] = {}
+
+        def ask() -> bool:
+            for name, member in self.members.items():
+                if self._alive(name) and name not in found:
+                    found[name] = member.get("snapshot")
+            return True
+
+        self._wait(ask, SILENCE_S, "not every node answered")
+        return found
+
     def balance(self, address: str) -> int:
         """OPEN of an address, read from the chain."""
         return int(self.treasury.read("OpenToken", "balanceOf", address))
@@ -383,10 +397,3 @@ def _environment() -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",
     }
-
-
-def _give(path: Path, user: int) -> None:
-    """Hand a home to a user of its own, unreadable to the others (root only)."""
-    os.chown(path, user, user)
-    for each in path.rglob("*"):
-        os.chown(each, user, user)

@@ -27,17 +27,13 @@ class Check:
 
 
 def build(demo: Demo) -> Json:
-    """The whole report; raises PeerError when a node that should answer does not."""
-    own = {
-        name: member.get("snapshot")
-        for name, member in demo.members.items()
-        if name not in demo.gone
-    }
+    """The whole report; raises OperatorError when a node that should answer does not."""
+    own = demo.snapshots()
     view = own["builder"]
     names = {m.identity.operator: name for name, m in demo.members.items()}
     names[demo.treasury.address] = "treasury"
     report: Json = {
-        "scenario": "demo",
+        "scenario": demo.scenario.name,
         "seed": demo.seed,
         "contributors": [_contributor(demo, view, m) for m in _owners(demo)],
         "work": _work(view, names),

@@ -1,7 +1,7 @@
 """A scenario is data: who takes part, whose text, what is trained and asked. TOML in, values out."""
 
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ class Scenario:
     datanets: tuple[DatanetPlan, ...]
     nodes: tuple[NodePlan, ...]
     faults: tuple[Fault, ...] = ()
+    name: str = ""  # of the packaged scenario, or of the file
 
     def named(self, name: str) -> NodePlan:
         return next(node for node in self.nodes if node.name == name)
@@ -91,7 +92,7 @@ def load_scenario(name: str) -> Scenario:
     try:
         text = path.read_text() if path else packaged.read_text()
         table = tomllib.loads(text)
-        scenario = _scenario(table)
+        scenario = replace(_scenario(table), name=path.stem if path else name)
     except FileNotFoundError as error:
         raise OperatorError(
             "unknown-scenario", f"There is no scenario {name!r}.", "Known: demo, or a .toml path."
@@ -107,7 +108,7 @@ def _scenario(table: dict[str, Any]) -> Scenario:
     nodes = tuple(_node(dict(item)) for item in table.pop("nodes"))
     datanets = tuple(DatanetPlan(**item) for item in table.pop("datanets"))
     faults = tuple(Fault(**item) for item in table.pop("faults", ()))
-    unknown = set(table) - {field.name for field in fields(Scenario)}
+    unknown = set(table) - ({field.name for field in fields(Scenario)} - {"name"})
     if unknown:
         raise ValueError(f"unknown entry {sorted(unknown)[0]!r}")
     if len({node.name for node in nodes}) != len(nodes):
