@@ -77,7 +77,7 @@ def _big_int(code: int, data: bytes) -> int:
 def _encode_int(value: int, where: str) -> Any:
     if -(2**63) <= value < 2**64:
         return value
-    size = value.bit_length() // 8 + 1
+    size = (value if value >= 0 else ~value).bit_length() // 8 + 1  # one bit for the sign
     if size > BIG_INT_BYTES:
         raise DecodeError("too-large", f"{where}: integer of {size} bytes")
     return msgpack.ExtType(BIG_INT, value.to_bytes(size, "big", signed=True))

@@ -95,6 +95,7 @@ class Place:
     treasury: Treasury
     network: NetworkFile
     founder: Member  # holds every role
+    absent: Member  # has its seats, and no node until a test starts one
 
     def member(self, name: str, *roles: str, **config: Value) -> Member:
         """A further home that has joined; without gas, stake or a running node."""
@@ -126,11 +127,10 @@ def member(folder: Path, name: str, roles: tuple[str, ...], **config: Value) -> 
 
 
 @contextmanager
-def place(folder: Path) -> Iterator[Place]:
+def place(folder: Path, absent_roles: tuple[str, ...] = ("verifier",)) -> Iterator[Place]:
     """Start the chain, deploy, give the founder gas; ends every process that was started."""
     founder = member(folder, "founder", ALL_ROLES)
-    # a committee has a quorum of two; this one's node never runs
-    absent = member(folder, "absent", ("verifier",))
+    absent = member(folder, "absent", absent_roles)  # a committee has a quorum of two
     group = Group(environment())
     with _closing_pipes(group), group:
         arguments = ["-m", "settlement.devchain", "--chain-id", str(CHAIN_ID)]
@@ -140,7 +140,7 @@ def place(folder: Path) -> Iterator[Place]:
         network = treasury.found(SIMNET, [founder.seat, absent.seat], ())
         treasury.save(founder.home.network, network)
         treasury.gas(founder.identity.operator)
-        yield Place(folder, group, treasury, network, founder)
+        yield Place(folder, group, treasury, network, founder, absent)
         treasury.close()
 
 
