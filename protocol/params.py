@@ -60,6 +60,8 @@ class Params:
     fee_host_bps: int
     fee_contributors_bps: int
     fee_owner_bps: int
+    fee_lineage_bps: int  # most for all ancestors together
+    fee_treasury_bps: int
     # chain
     window_seconds: int  # between an epoch's commit and its claims
     close_seconds: int  # a payer's delayed close of a channel
@@ -80,13 +82,19 @@ def _check(p: Params) -> None:
         "contributors must get 10 % to 90 %": 1_000 <= p.contributors_bps <= 9_000,
         "unit stake must be at least 4 x the unit pay": p.unit_stake >= 4 * p.unit_pay,
         "slash cannot exceed the unit stake": p.slash <= p.unit_stake,
-        "fee parts cannot exceed the fee": p.fee_host_bps + p.fee_contributors_bps + p.fee_owner_bps
-        <= 10_000,
+        "contributors must get 10 % to 90 % of a fee": 1_000 <= p.fee_contributors_bps <= 9_000,
+        "the treasury must get at most 20 % of a fee": p.fee_treasury_bps <= 2_000,
+        "fee parts must sum to the fee": _fee_parts(p) == 10_000,
         "committee quorum must be a majority": 2 * p.committee_quorum > p.committee,
     }
     for rule, holds in rails.items():
         if not holds:
             raise ValueError(f"{p.preset}: {rule}")
+
+
+def _fee_parts(p: Params) -> int:
+    to_model = p.fee_owner_bps + p.fee_lineage_bps
+    return p.fee_host_bps + p.fee_contributors_bps + to_model + p.fee_treasury_bps
 
 
 MAINNET = Params(
@@ -126,6 +134,8 @@ MAINNET = Params(
     fee_host_bps=2_000,
     fee_contributors_bps=6_000,
     fee_owner_bps=1_500,
+    fee_lineage_bps=0,
+    fee_treasury_bps=500,
     window_seconds=86_400,
     close_seconds=86_400,
     price_per_token=OPEN // 1_000,

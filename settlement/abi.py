@@ -27,6 +27,7 @@ CONTRACTS = (
     "CommitteeSlasher",
     "AttributionPool",
     "InferenceChannels",
+    "RuleRegistry",
 )
 PANIC = keccak(b"Panic(uint256)")[:4]
 ERROR_STRING = keccak(b"Error(string)")[:4]

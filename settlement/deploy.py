@@ -13,9 +13,12 @@ from eth_utils.crypto import keccak
 from protocol.errors import ChainError, OperatorError
 from protocol.ids import address_bytes, checksum
 from protocol.params import OPEN, Params
+from protocol.rules import Rules, genesis
 from protocol.seams import Block
 from protocol.typed_data import address_of
 from settlement.abi import CONTRACTS, artifact
+
+NOBODY = "0x" + "00" * 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +39,19 @@ class DeployParams:
     host_bps: int
     contributors_bps: int
     owner_bps: int
+    rules: Rules  # version 1
+    guardian: str
+    min_window: int  # of any version
+    max_window: int
     supply: int = 1_000_000_000 * OPEN
 
     def __post_init__(self) -> None:
-        if self.unbonding_seconds <= self.window:
+        longest = max(self.window, self.max_window)
+        if self.unbonding_seconds <= longest:
             raise OperatorError(
                 "bad-deploy",
-                f"unbonding takes {self.unbonding_seconds} s, the window {self.window} s.",
-                "Make unbonding_seconds longer than window.",
+                f"unbonding takes {self.unbonding_seconds} s, a window up to {longest} s.",
+                "Make unbonding_seconds longer than any window.",
             )
 
 
@@ -71,6 +79,10 @@ def terms_of(
         host_bps=params.fee_host_bps,
         contributors_bps=params.fee_contributors_bps,
         owner_bps=params.fee_owner_bps,
+        rules=genesis(params),
+        guardian=treasury,
+        min_window=max(1, params.window_seconds // 2),
+        max_window=2 * params.window_seconds,
     )
 
 
@@ -121,6 +133,7 @@ def constructor_args(params: DeployParams, at: Mapping[str, str]) -> dict[str, t
     split = (params.host_bps, params.contributors_bps, params.owner_bps)
     quorum = (params.aggregators, params.aggregator_threshold)
     times = (params.window, params.unit_stake, params.reclaim_seconds)
+    windows = (params.min_window, params.max_window)
     return {
         "OpenToken": (params.supply,),
         "AssetRegistry": (params.payout_delay,),
@@ -129,6 +142,8 @@ def constructor_args(params: DeployParams, at: Mapping[str, str]) -> dict[str, t
         "CommitteeSlasher": (stake, params.committee, params.committee_threshold),
         "AttributionPool": (token, registry, stake, *quorum, *times),
         "InferenceChannels": (token, registry, pool, params.treasury, split, params.close_seconds),
+        # No timelock yet: nobody appends.
+        "RuleRegistry": (NOBODY, params.guardian, *windows, params.rules.astuple()),
     }
 
 

@@ -2,11 +2,12 @@
 
 from protocol.ids import checksum
 from protocol.typed_data import address_of
-from settlement.deploy import DeployParams, predicted
+from settlement.deploy import NOBODY, DeployParams, predicted
 from settlement.models.channels import ChannelTerms, InferenceChannels
 from settlement.models.ledger import Env, Model
 from settlement.models.pool import AttributionPool, PoolTerms
 from settlement.models.registry import AssetRegistry, CommitLog
+from settlement.models.rules import RuleRegistry
 from settlement.models.stake import CommitteeSlasher, WorkerStake
 from settlement.models.token import OpenToken
 
@@ -39,8 +40,17 @@ def build(env: Env, params: DeployParams, key: bytes, nonce: int = 0) -> dict[st
         InferenceChannels(
             env, at["InferenceChannels"], token, registry, pool, _channel_terms(params)
         ),
+        _rules(env, at, params),
     ]
     return {model.NAME: model for model in models}
+
+
+def _rules(env: Env, at: dict[str, str], params: DeployParams) -> RuleRegistry:
+    windows = params.min_window, params.max_window
+    ours = frozenset(at.values())
+    return RuleRegistry(
+        env, at["RuleRegistry"], NOBODY, params.guardian, windows, params.rules, ours.__contains__
+    )
 
 
 def _pool_terms(params: DeployParams) -> PoolTerms:

@@ -1,6 +1,6 @@
 """The models and the deployed bytecode side by side: every call runs on both and must agree."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from eth_abi.abi import encode
@@ -8,7 +8,8 @@ from eth_account import Account
 
 from protocol.errors import Reverted
 from protocol.ids import address_bytes, checksum
-from protocol.params import OPEN
+from protocol.params import OPEN, SIMNET
+from protocol.rules import genesis
 from protocol.typed_data import address_of
 from settlement import abi
 from settlement.deploy import DeployParams, constructor_args, predicted
@@ -39,6 +40,10 @@ PARAMS = DeployParams(
     host_bps=2_000,
     contributors_bps=6_000,
     owner_bps=1_500,
+    rules=replace(genesis(SIMNET), window_seconds=10),
+    guardian=ACCOUNTS[7],
+    min_window=5,
+    max_window=20,
     supply=1_000_000 * OPEN,
 )
 
