@@ -43,6 +43,9 @@ JOURNAL = (
     *mail.SCHEMA,
 )
 MAX_BODY = 64 * 1024 * 1024
+START = Block(0, bytes(32), 0)  # nothing is folded yet
+TRAIL = 256  # a reorganisation deeper than so many looks at the chain unfolds everything
+OWN = ("session", "channel-locks")  # of ``private``: not derived from the chain
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
@@ -119,7 +122,9 @@ class Context:
     board: Board
     mail: Mail
     exchange: Exchange
-    head: Block = field(default_factory=lambda: Block(0, bytes(32), 0))
+    head: Block = START
+    # points up to which events were folded, oldest first: what a reorganised chain is compared with
+    trail: deque[Block] = field(default_factory=lambda: deque(maxlen=TRAIL))
     duty: str = "starting"
     notes: deque[Note] = field(default_factory=lambda: deque(maxlen=500))
     failures: dict[str, Failure] = field(default_factory=dict)
@@ -208,6 +213,25 @@ class Context:
         )
 
     # -- chain ---
+
+    def folded(self, block: Block) -> None:
+        """The board holds all events up to this block."""
+        self.head = block
+        self.trail.append(block)
+        self.touch()
+
+    def unwind(self, block: Block) -> None:
+        """Forget what the chain said after a block, and all that was derived from it."""
+        self.board.unfold(block.number)
+        while self.trail and self.trail[-1].number > block.number:
+            self.trail.pop()
+        for height in [height for height in self._beacons if height > block.number]:
+            del self._beacons[height]
+        self.outcomes.clear()
+        for name in [name for name in self.private if name not in OWN]:
+            del self.private[name]
+        self.head = block
+        self.touch()
 
     async def beacon(self, height: int) -> bytes | None:
         """Public randomness: the block hash at a height, None while it is ahead."""

@@ -1,10 +1,13 @@
 """Watching the chain and the mail: what feeds the board and wakes the stages; mail's own upkeep."""
 
-from node.context import Context
+from collections.abc import Sequence
+
+from node.context import START, Context
 from node.mail import LIFETIME_S, MAX_MISSING, Letter
 from protocol.codec import pack, unpack
-from protocol.errors import Ignore, OpenLedgerError, Reject
+from protocol.errors import ChainError, Ignore, OpenLedgerError, Reject
 from protocol.messages import BlobHint, EpochVote, NodeRecord, SlashVote, SyncAnswer, SyncRequest
+from protocol.seams import Block
 
 CHAIN_POLL_S = 1.5
 SYNC_S = 5.0
@@ -28,19 +31,60 @@ async def watch_chain(ctx: Context) -> None:
 
 async def look(ctx: Context) -> None:
     """Catch up with the head. Events enter the board together with the head that they lead to."""
-    chain = ctx.seams.chain
-    head = await chain.head()
+    head = await ctx.seams.chain.head()
+    await _follow_back(ctx, head)
     while ctx.head.number < head.number:
-        seen, first = ctx.head.number, max(ctx.head.number + 1, ctx.network.genesis_block)
-        until = min(head.number, max(seen, ctx.network.genesis_block - 1) + MAX_RANGE)
-        events = await chain.events(first, until) if first <= until else []
-        blocks = {head.number: head}
-        for number in sorted({until, *(event.block for event in events)} - {head.number}):
-            blocks[number] = await chain.block(number)
-        for event in events:  # no await from here on: a failure above folds nothing, or twice
+        await _fold(ctx, head)
+
+
+async def _follow_back(ctx: Context, head: Block) -> None:
+    """Unfold what the chain does not hold any more.
+
+    An endpoint whose head is older, on the chain that we know, is behind: that unfolds nothing.
+    """
+    seen = [block for block in ctx.trail if block.number <= head.number]
+    last = await _last_held(ctx, seen, head)
+    if seen and last == seen[-1]:
+        if head.number < ctx.head.number:
+            raise ChainError("chain-behind", f"head {head.number}, seen up to {ctx.head.number}")
+    elif ctx.trail:
+        gone = ctx.head.number - last.number
+        ctx.unwind(last)
+        ctx.note("chain", f"the chain was reorganised: {gone} blocks unfolded")
+        ctx.fail("chain", ChainError("reorganised", f"{gone} blocks are no longer there"))
+
+
+async def _last_held(ctx: Context, seen: Sequence[Block], head: Block) -> Block:
+    """The newest of these points that the chain still holds; ``START`` when it holds none."""
+    for block in reversed(seen):
+        now = head if block.number == head.number else await ctx.seams.chain.block(block.number)
+        if now.hash == block.hash:
+            return block
+    return START
+
+
+async def _fold(ctx: Context, head: Block) -> None:
+    """Fold the next range of blocks up to ``head``, if the chain was one and the same meanwhile."""
+    chain, before = ctx.seams.chain, ctx.head
+    seen, first = before.number, max(before.number + 1, ctx.network.genesis_block)
+    until = min(head.number, max(seen, ctx.network.genesis_block - 1) + MAX_RANGE)
+    blocks = {head.number: head}
+    if until != head.number:
+        blocks[until] = await chain.block(until)
+    events = await chain.events(first, until) if first <= until else []
+    for number in sorted({event.block for event in events} - blocks.keys()):
+        blocks[number] = await chain.block(number)
+    for block in (*((before,) if ctx.trail else ()), blocks[until]):
+        if (await chain.block(block.number)).hash != block.hash:
+            raise ChainError("reorganising", f"block {block.number} was replaced as we looked")
+    # no await from here on: a failure above folds nothing, one below leaves nothing folded
+    try:
+        for event in events:
             ctx.board.apply(event, blocks[event.block].time)
-        ctx.head = blocks[until]
-        ctx.touch()
+    except ChainError:
+        ctx.unwind(START)
+        raise
+    ctx.folded(blocks[until])
 
 
 async def sync_mail(ctx: Context) -> None:

@@ -1,16 +1,19 @@
 """The simulated side of the Chain seam: the contract models under a clock.
 
 A block stands for every transaction and for every second, computed when somebody looks; hashes
-follow from the seed. A transaction that would revert is refused and makes no block, as a client
-that estimates gas first sees it on a real chain. Gas is not modelled: ``gas_used`` is 0.
+follow from the seed. ``reorganise`` replaces the last blocks. A transaction that would revert is
+refused and makes no block, as a client that estimates gas first sees it on a real chain. Gas is not
+modelled: ``gas_used`` is 0.
 """
 
 from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from eth_utils.crypto import keccak
 
-from protocol.errors import ChainError, LocalError
+from protocol.errors import ChainError, LocalError, Reverted
 from protocol.ids import checksum
 from protocol.seams import Block, Clock, Event, TxReceipt
 from protocol.typed_data import address_of
@@ -18,6 +21,17 @@ from settlement import abi
 from settlement.deploy import Deployment, DeployParams
 from settlement.models.ledger import Env, Log, Model
 from settlement.models.world import build
+
+
+@dataclass(frozen=True, slots=True)
+class SimTx:
+    """A transaction as it was mined."""
+
+    block: int
+    sender: str
+    contract: str
+    function: str
+    values: tuple[Any, ...]
 
 
 class SimChain:
@@ -28,6 +42,12 @@ class SimChain:
         self._chain_id = chain_id
         self._seed = seed
         self._times = [int(clock.now())]  # by block number
+        self._forks = [
+            0
+        ]  # by block: reorganisations before it came; the last entry is all later ones'
+        self._mined: list[SimTx] = []
+        self._founding: tuple[DeployParams, bytes] | None = None
+        self._genesis = 0
         self._env = Env(chain_id, self._times[0])
         self._models: dict[str, Model] = {}
         self._events: list[Event] = []
@@ -35,10 +55,62 @@ class SimChain:
     def deploy(self, params: DeployParams, key: bytes) -> Deployment:
         """Put all contracts on the chain in one block; ``key`` gets the whole supply."""
         genesis = self._mine()
+        self._founding, self._genesis = (params, key), genesis
         self._models = build(self._env, params, key)
         self._record(self._env.commit(), genesis)
         addresses = {name: model.address for name, model in self._models.items()}
         return Deployment(self._chain_id, genesis, addresses)
+
+    def reorganise(self, depth: int, keep: Callable[[SimTx], bool] = lambda tx: True) -> None:
+        """Replace the last ``depth`` blocks, not the genesis, by a chain that is longer.
+
+        Their transactions that ``keep`` chooses are mined again in their order, as far as the
+        contracts still take them; the others are as if they had never been sent.
+        """
+        self._catch_up()
+        head = len(self._times) - 1
+        fork = head - depth
+        assert self._founding and depth > 0 and fork >= self._genesis, (
+            "only blocks after the genesis go"
+        )
+        before = [tx for tx in self._mined if tx.block <= fork]
+        after = [tx for tx in self._mined if tx.block > fork and keep(tx)]
+        self._rebuild(before, fork)
+        for tx in after:
+            self._again(tx)
+        self._times.extend([self._times[-1]] * (head + 1 - len(self._times)))
+        self._catch_up()
+        self._mine()
+
+    def _rebuild(self, before: list[SimTx], fork: int) -> None:
+        """Models and log as they were at the end of block ``fork``."""
+        assert self._founding
+        times = self._times[: fork + 1]
+        self._env = Env(self._chain_id, times[self._genesis])
+        self._models = build(self._env, *self._founding)
+        self._env.commit()
+        for tx in before:
+            self._env.now = times[tx.block]
+            self._apply(tx)
+            self._env.commit()
+        self._mined = list(before)
+        self._events = [event for event in self._events if event.block <= fork]
+        forks = [self._fork(number) for number in range(fork + 1)]
+        self._times, self._forks = times, [*forks, max(self._forks) + 1]
+
+    def _again(self, tx: SimTx) -> None:
+        self._catch_up()
+        try:
+            self._apply(tx)
+        except Reverted:
+            return  # it was built on what is gone
+        number = self._mine()
+        self._record(self._env.commit(), number)
+        self._mined.append(replace(tx, block=number))
+
+    def _apply(self, tx: SimTx) -> None:
+        method = self._method(tx.contract, tx.function)
+        self._env.attempt(lambda: method(tx.sender, *tx.values))
 
     @property
     def chain_id(self) -> int:
@@ -75,9 +147,10 @@ class SimChain:
         self._catch_up()
         sender = checksum(address_of(key))
         values = abi.typed(abi.function(contract, function, view=False).inputs, args)
-        method = self._method(contract, function)
-        self._env.attempt(lambda: method(sender, *values))
+        tx = SimTx(0, sender, contract, function, values)
+        self._apply(tx)
         number = self._mine()
+        self._mined.append(replace(tx, block=number))
         return self._record(self._env.commit(), number)
 
     async def events(self, from_block: int, to_block: int) -> list[Event]:
@@ -101,7 +174,12 @@ class SimChain:
         return Block(number, self._hash(b"block", number), self._times[number])
 
     def _hash(self, purpose: bytes, number: int) -> bytes:
-        return keccak(purpose + self._seed + number.to_bytes(8, "big"))
+        fork = self._fork(number)
+        place = number.to_bytes(8, "big") + (fork.to_bytes(8, "big") if fork else b"")
+        return keccak(purpose + self._seed + place)
+
+    def _fork(self, number: int) -> int:
+        return self._forks[min(number, len(self._forks) - 1)]
 
     def _record(self, logs: list[Log], number: int) -> TxReceipt:
         tx = self._hash(b"tx", number)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from protocol import messages, roles
+from protocol.errors import ChainError
 from protocol.ids import address_bytes
 from protocol.seams import Event
 from tasks.entries import (
@@ -29,7 +30,7 @@ HANDED_BACK, SETTLED = 0, 3  # AttributionPool's Release enum
 
 
 class Board:
-    """Fold of contract events. ``apply`` is the only way in; everything else reads."""
+    """Fold of contract events. ``apply`` is the only way in, ``unfold`` the way back; the rest reads."""
 
     def __init__(self, seats: tuple[bytes, ...], quorum: int) -> None:
         self.seats = seats  # aggregators' operator addresses
@@ -51,16 +52,38 @@ class Board:
         self.models: dict[bytes, int] = {}  # registered model or adapter -> owner index
         self.ignored: dict[str, int] = defaultdict(int)
         self._times: list[tuple[int, int]] = []  # (block, its time) of blocks with events
+        self._folded: list[tuple[Event, int]] = []
 
     def apply(self, event: Event, time: int) -> None:
-        """Fold one event; ``time`` is its block's (seconds). Unknown events are counted and left alone."""
+        """Fold one event; ``time`` is its block's (seconds). Unknown events are counted and left alone.
+
+        Raises ChainError ``impossible-event`` for one that our contracts cannot emit after those
+        before: the endpoint left one out, or invents. What was folded of it ``unfold`` takes back.
+        """
+        self._folded.append((event, time))
         if not self._times or self._times[-1][0] < event.block:
             self._times.append((event.block, time))
         handler = getattr(self, f"_on_{event.name}", None)
         if handler is None:
             self.ignored[event.name] += 1
             return
-        handler(event, time, event.args)
+        try:
+            handler(event, time, event.args)
+        except (LookupError, AssertionError) as error:
+            raise ChainError(
+                "impossible-event", f"{event.contract}.{event.name} in block {event.block}: {error}"
+            ) from error
+
+    def unfold(self, block: int) -> None:
+        """Forget all events after a block, as if they had never been.
+
+        Everything is folded again: rare, and no handler has to know how to undo itself.
+        """
+        kept = Board(self.seats, self.quorum)
+        for event, time in self._folded:
+            if event.block <= block:
+                kept.apply(event, time)
+        vars(self).update(vars(kept))
 
     # -- reading ---
 

@@ -9,7 +9,7 @@ import structlog
 
 from datanet.manifest import datanet_id, make_manifest
 from node import data, learn, watch
-from node.context import Context
+from node.context import START, Context
 from node.mail import LIFETIME_S
 from protocol.codec import pack
 from protocol.errors import ChainError, PeerError
@@ -22,19 +22,24 @@ from simnet.world import Member, World, running
 PAIR = (Member("ann", ("aggregator", "verifier")), Member("bob", ("verifier",)))
 
 
-class Failing:
-    """A chain that does not give one block for a while."""
+class Endpoint:
+    """A chain as one endpoint tells it."""
 
-    def __init__(self, chain: Chain) -> None:
+    def __init__(self, chain: Chain, first: int = 0) -> None:
         self._chain = chain
+        self._first = first
         self.times = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._chain, name)
 
+
+class Failing(Endpoint):
+    """It does not give a block, twice."""
+
     async def block(self, number: int) -> Any:
         self.times += 1
-        if self.times in (2, 3):
+        if self.times in (self._first, self._first + 1):
             raise ChainError("unreachable", "no answer")
         return await self._chain.block(number)
 
@@ -56,15 +61,111 @@ def play(scene: Scene) -> None:
     run_world(main, seed=1)
 
 
-def test_a_chain_that_fails_midway_folds_nothing_twice() -> None:
+@pytest.mark.parametrize("first", range(1, 7))
+def test_a_chain_that_fails_midway_folds_nothing_twice(first: int) -> None:
     async def scene(world: World, ann: Context, bob: Context) -> None:
-        bob.seams = replace(bob.seams, chain=Failing(bob.seams.chain))
+        bob.seams = replace(bob.seams, chain=Failing(bob.seams.chain, first))
         for number in range(4):
             await ann.post("topic", b"s" * 32, number.to_bytes(32, "big"))
         await world.until(lambda: len(ann.board.posted("topic", b"s" * 32)) == 4, 20, "ann")
         await world.clock.sleep(10)
         assert bob.failures["unreachable"].count >= 1
         assert bob.board.posted("topic", b"s" * 32) == ann.board.posted("topic", b"s" * 32)
+
+    play(scene)
+
+
+def posted(ctx: Context) -> list[int]:
+    return [post.value[-1] for post in ctx.board.posted("topic", b"s" * 32)]
+
+
+async def say(ctx: Context, *numbers: int) -> None:
+    for number in numbers:
+        await ctx.post("topic", b"s" * 32, number.to_bytes(32, "big"))
+
+
+def test_a_reorganised_chain_is_followed_back() -> None:
+    async def scene(world: World, ann: Context, bob: Context) -> None:
+        await say(ann, 1, 2)
+        await world.clock.sleep(10)
+        await say(ann, 3, 4, 5)
+        nodes = [ann, bob]
+        await world.until(lambda: all(posted(c) == [1, 2, 3, 4, 5] for c in nodes), 20, "folded")
+        seen, beacons = bob.head, [await bob.beacon(h) for h in range(bob.head.number + 1)]
+        bob.private["due/1"] = 7
+        fork = ann.board.posted("topic", b"s" * 32)[2].block - 1
+        depth = (await world.chain.head()).number - fork
+        world.chain.reorganise(depth, lambda tx: tx.values[-1][-1:] != b"\x04")
+        await world.until(lambda: all(posted(c) == [1, 2, 3, 5] for c in nodes), 20, "refolded")
+        assert bob.failures["reorganised"].count == 1
+        assert "due/1" not in bob.private and "session" in bob.private
+        now = [await bob.beacon(h) for h in range(seen.number + 1)]
+        differs = [old != new for old, new in zip(beacons, now, strict=True)]
+        assert differs == [height > fork for height in range(seen.number + 1)]
+        await say(ann, 4)
+        await world.until(lambda: all(posted(c) == [1, 2, 3, 5, 4] for c in nodes), 20, "goes on")
+        assert bob.board.owners == ann.board.owners and len(bob.board.nodes) == 2
+
+    play(scene)
+
+
+def test_a_reorganisation_deeper_than_the_trail_unfolds_everything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scene(world: World, ann: Context, bob: Context) -> None:
+        await say(ann, 1)
+        await world.clock.sleep(60)
+        while len(bob.trail) > 3:
+            bob.trail.popleft()
+        head = await world.chain.head()
+        fork = ann.board.posted("topic", b"s" * 32)[0].block - 1
+        world.chain.reorganise(head.number - fork, lambda tx: False)
+        await world.until(lambda: posted(bob) == posted(ann) == [], 20, "unfolded")
+        await world.until(lambda: bob.head.number > head.number, 20, "folded again")
+        assert bob.board.owners == ann.board.owners and len(bob.board.nodes) == 2
+
+    play(scene)
+
+
+class Behind(Endpoint):
+    """It does not have the newest blocks."""
+
+    async def head(self) -> Any:
+        return await self._chain.block((await self._chain.head()).number - 30)
+
+
+def test_an_endpoint_that_is_behind_unfolds_nothing() -> None:
+    async def scene(world: World, ann: Context, bob: Context) -> None:
+        await world.clock.sleep(40)
+        await say(ann, 1)
+        await world.until(lambda: posted(bob) == [1], 20, "folded")
+        before, bob.seams = bob.head, replace(bob.seams, chain=Behind(bob.seams.chain))
+        await world.clock.sleep(10)
+        assert (bob.head, posted(bob)) == (before, [1])
+        assert bob.failures["chain-behind"].count >= 1
+        assert "reorganised" not in bob.failures
+        await world.clock.sleep(40)
+        assert bob.head.number > before.number
+
+    play(scene)
+
+
+class Forgetful(Endpoint):
+    """It leaves out the registration of an owner, until it is asked often enough."""
+
+    async def events(self, first: int, last: int) -> Any:
+        found = await self._chain.events(first, last)
+        self.times += 1
+        return found if self.times > self._first else [e for e in found if e.args.get("index") != 1]
+
+
+def test_events_that_cannot_be_are_counted_and_asked_again() -> None:
+    async def scene(world: World, ann: Context, bob: Context) -> None:
+        bob.seams = replace(bob.seams, chain=Forgetful(bob.seams.chain, 4))
+        bob.unwind(START)
+        await world.clock.sleep(10)
+        assert bob.failures["impossible-event"].count >= 1
+        assert bob.board.owners == ann.board.owners
 
     play(scene)
 

@@ -91,3 +91,54 @@ async def test_unknown_blocks_contracts_and_functions_are_named() -> None:
             await chain.read(contract, function)
     with pytest.raises(LocalError, match="no-function"):
         await chain.write(KEYS[0], "OpenToken", "totalSupply")
+
+
+async def posts(chain: SimChain, *numbers: int) -> None:
+    for number in numbers:
+        await chain.write(
+            KEYS[1], "CommitLog", "commit", bytes(32), bytes([number]) * 32, bytes(32)
+        )
+
+
+async def subjects(chain: SimChain) -> list[int]:
+    head = await chain.head()
+    found = await chain.events(2, head.number)
+    return [event.args["subject"][0] for event in found]
+
+
+async def test_a_reorganised_chain_has_other_blocks_and_chosen_transactions() -> None:
+    chain, clock, _ = made()
+    await posts(chain, 1, 2, 3, 4)
+    before = [await chain.block(number) for number in range((await chain.head()).number + 1)]
+    chain.reorganise(3, lambda tx: tx.values[1][0] != 3)
+    clock.time += 1.0
+    head = await chain.head()
+    assert head.number > before[-1].number
+    after = [await chain.block(number) for number in range(len(before))]
+    same = [old == new for old, new in zip(before, after, strict=True)]
+    assert same == [True] * (len(before) - 3) + [False] * 3
+    assert await subjects(chain) == [1, 2, 4]
+    await posts(chain, 3)
+    assert await subjects(chain) == [1, 2, 4, 3]
+    assert [b.time for b in after] == sorted(b.time for b in after)
+
+
+async def test_a_reorganisation_takes_back_state_and_what_was_built_on_it() -> None:
+    chain, _, _ = made()
+    await chain.write(KEYS[0], "OpenToken", "transfer", ACCOUNTS[1], 5)
+    await chain.write(KEYS[1], "OpenToken", "transfer", ACCOUNTS[2], 5)
+    chain.reorganise(2, lambda tx: tx.sender != ACCOUNTS[0])
+    held = [await chain.read("OpenToken", "balanceOf", a) for a in ACCOUNTS[:3]]
+    assert held == [PARAMS.supply, 0, 0]
+    with pytest.raises(Reverted):
+        await chain.write(KEYS[1], "OpenToken", "transfer", ACCOUNTS[2], 5)
+    await chain.write(KEYS[0], "OpenToken", "transfer", ACCOUNTS[1], 7)
+    chain.reorganise(1)
+    assert await chain.read("OpenToken", "balanceOf", ACCOUNTS[1]) == 7
+
+
+async def test_the_genesis_stays() -> None:
+    chain, _, _ = made()
+    await posts(chain, 1)
+    with pytest.raises(AssertionError):
+        chain.reorganise(2)

@@ -1,0 +1,42 @@
+"""A reorganised chain under the whole flow: what it takes back is done again, and nobody is paid twice."""
+
+from dataclasses import replace
+
+from protocol.params import SIMNET
+from settlement.simchain import SimTx
+from simnet.world import World
+from tests.simnet.story import DEMO, tell
+
+
+def of_the_epoch(tx: SimTx) -> bool:
+    return tx.contract == "AttributionPool" and tx.function in ("commit", "claim")
+
+
+async def epoch_lost(world: World) -> object:
+    """The block of the first epoch's commit goes, with everything after it; the commit is not mined again."""
+    ann = world.nodes["ann"]
+    await world.until(lambda: bool(ann.board.claims), 1_500, "no claim")
+    first = ann.board.epochs[0]
+    root, block, tx = first.root, first.block, first.tx
+    head = await world.chain.head()
+    world.chain.reorganise(head.number - block + 1, lambda tx: not of_the_epoch(tx))
+    nodes = world.nodes.values()
+    await world.until(
+        lambda: all("reorganised" in c.failures and c.board.epochs for c in nodes), 60, "no epoch"
+    )
+    assert ann.board.epochs[0].tx != tx
+    return root
+
+
+FORKED = replace(DEMO, params=replace(SIMNET, rounds=1), answers=0, disturb=epoch_lost)
+
+
+def test_an_epoch_that_a_reorganisation_took_is_committed_again_and_paid_once() -> None:
+    told = tell(FORKED)
+    (body,) = told.bodies
+    assert told.board.epochs[0].root == told.seen, "the same pots give the same root"
+    for name, index in told.owner.items():
+        before, after = told.payout[name]
+        assert after - before == told.claimed[name] == body.cumulative[index]
+    boards = [ctx.board for ctx in told.nodes.values()]
+    assert all(board.epochs == boards[0].epochs for board in boards)
