@@ -3,14 +3,12 @@
 from types import SimpleNamespace
 from typing import Any, cast
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from node.context import Context
 from node.jobs import Assigned, Job, entry_of
 from protocol import roles
-from protocol.errors import ChainError
 from protocol.ids import address_bytes, checksum, topic
 from protocol.messages import JobSpec, judged
 from protocol.seams import Event
@@ -357,66 +355,3 @@ def test_a_scheduled_payout_waits_for_its_time() -> None:
     chain.emit("AnyOther")
     assert chain.board.payout(ANN) == CYD and chain.board.payout(ANN, before) == ANN
     assert chain.board.pending_payout(ANN) is None
-
-
-# -- going back ---
-
-
-def told(chain: Chain) -> None:
-    """A history that touches entries of every kind that later events change."""
-    chain.own(ANN, BOB)
-    chain.emit("DatanetRegistered", id=DATANET, dataClass=0)
-    chain.emit("StakeDeposited", operator=ANN, amount=50)
-    pot = {"unitPay": 1, "unitSeconds": 9, "spec": VALUE}
-    chain.emit("PotFunded", pot=POT, funder=BOB, amount=5, **pot)
-    chain.emit("UnitReserved", unit=UNIT, pot=POT, operator=ANN, deadline=2_000)
-    chain.emit("UnitAnchored", unit=UNIT, root=VALUE, adapter=OTHER)
-    chain.post("verdict/ok", UNIT, BOB)
-    chain.post("shard", DATANET, BOB, OTHER)
-    chain.post("reveal", OTHER, BOB)
-    chain.post("topic", VALUE, ANN)
-    chain.emit("UnitReleased", unit=UNIT, reason=SETTLED)
-    chain.emit("PayoutChanged", index=0, payout=CYD)
-    chain.emit("PotDrawn", pot=POT, epoch=1)
-    chain.emit("Slashed", operator=ANN, unit=UNIT, amount=20, evidence=VALUE, reporter=BOB)
-    chain.emit("Nothing")
-
-
-def shown(board: Board) -> dict[str, Any]:
-    """Everything a reader could see; empty lists that a look has made are nothing."""
-    state = {k: v for k, v in vars(board).items() if k != "_folded"}
-    return {
-        k: {i: e for i, e in v.items() if e} if isinstance(v, dict) else v for k, v in state.items()
-    }
-
-
-@given(st.integers(0, 16))
-def test_unfolding_leaves_what_was_there_then(block: int) -> None:
-    whole = Chain()
-    told(whole)
-    short = Chain()
-    for event, time in whole.board._folded[:block]:
-        short.board.apply(event, time)
-    held = whole.board
-    held.unfold(block)
-    assert shown(held) == shown(short.board)
-    assert held._folded == short.board._folded
-
-
-def test_what_was_unfolded_can_be_folded_in_another_order() -> None:
-    chain = Chain()
-    chain.own(ANN, BOB)
-    chain.board.unfold(0)
-    chain.own(BOB, ANN)
-    assert chain.board.owners == [BOB, ANN]
-
-
-def test_an_event_that_cannot_be_is_the_endpoint_s_fault() -> None:
-    for name, args in (
-        ("OwnerRegistered", {"index": 1, "operator": ANN, "payout": ANN}),
-        ("UnitAnchored", {"unit": UNIT, "root": VALUE, "adapter": OTHER}),
-        ("PotDrawn", {"pot": POT, "epoch": 1}),
-    ):
-        with pytest.raises(ChainError) as caught:
-            Chain().emit(name, **args)
-        assert caught.value.code == "impossible-event"
