@@ -46,6 +46,7 @@ MAX_BODY = 64 * 1024 * 1024
 START = Block(0, bytes(32), 0)  # nothing is folded yet
 TRAIL = 256  # a reorganisation deeper than so many looks at the chain unfolds everything
 OWN = ("session", "channel-locks")  # of ``private``: not derived from the chain
+FIRST_SOURCES = 3  # peers asked for a blob at once; when they fail the next wave is larger
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
@@ -94,6 +95,18 @@ class Network:
         return f"openledger/{self.id.hex()[:16]}/1"
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a node looks, seconds. No rule hangs on it: deadlines are the chain's."""
+
+    chain: float = 1.5  # between two looks at the chain's head
+    tick: float = 3.0  # a stage looks again at the latest after so long: deadlines pass silently
+    rest: float = 0.2  # and at the earliest, so that a burst of events is looked at once
+    sync: float = 5.0  # between two peers asked for mail that we lack
+    keep: float = 5.0  # what of the mail is lost in a crash within that time, peers still have
+    learn: float = 5.0  # between two looks at what the chain names
+
+
 @dataclass(slots=True)
 class Failure:
     """A counted reason with its last text."""
@@ -122,6 +135,7 @@ class Context:
     board: Board
     mail: Mail
     exchange: Exchange
+    pace: Pace = Pace()
     head: Block = START
     # points up to which events were folded, oldest first: what a reorganised chain is compared with
     trail: deque[Block] = field(default_factory=lambda: deque(maxlen=TRAIL))
@@ -299,11 +313,22 @@ class Context:
     async def fetch(self, blob: bytes, *first: bytes, limit: int = MAX_BODY) -> bytes:
         """A blob's body, from here or from peers. Raises PeerError when nobody serves it."""
         if not self.seams.blobs.has(blob):
-            sources = self.sources(blob, first)
-            if not sources:
-                raise PeerError("no-source", f"blob {blob.hex()[:8]}: no peer is connected")
-            await self.exchange.fetch(blob, sources, limit)
+            await self._bring(blob, self.sources(blob, first), limit)
         return self.seams.blobs.get(blob)
+
+    async def _bring(self, blob: bytes, sources: Sequence[str], limit: int) -> None:
+        """Ask wave after wave of sources: the likely ones answer, and nobody asks the whole network."""
+        if not sources:
+            raise PeerError("no-source", f"blob {blob.hex()[:8]}: no peer is connected")
+        asked = 0
+        while True:
+            wave = sources[asked : 2 * asked + FIRST_SOURCES]
+            asked += len(wave)
+            try:
+                return await self.exchange.fetch(blob, wave, limit)
+            except PeerError:
+                if asked >= len(sources):
+                    raise
 
     async def fetch_value(self, cls: type[T], blob: bytes, *first: bytes) -> T:
         """A value by the blob id of its canonical bytes. Raises PeerError or DecodeError."""

@@ -14,7 +14,6 @@ from protocol.errors import DecodeError
 from protocol.ids import short
 from protocol.messages import DatanetRecord, JobSpec
 
-LOOK_S = 5.0
 LEAST_WAIT_S, MOST_WAIT_S = 5.0, 600.0
 BODY_BYTES = 16 * 1024
 DATANET_TAG = b"openledger/datanet\x00"  # a Datanet's id hashes this before its manifest
@@ -35,7 +34,7 @@ async def learn_bodies(ctx: Context) -> None:
     while True:
         for named in list(unknown(ctx)):
             await ctx.attempt("learn", learn, named)
-        await ctx.seams.clock.sleep(LOOK_S)
+        await ctx.seams.clock.sleep(ctx.pace.learn)
 
 
 def unknown(ctx: Context) -> Iterator[Named]:

@@ -7,7 +7,7 @@ from typing import Protocol
 import trio
 
 from node import learn, serve, tabs, train, watch
-from node.context import Context, Keys, Network, Seams
+from node.context import Context, Keys, Network, Pace, Seams
 from node.flow import STAGES, Stage
 from node.mail import Mail
 from p2p.exchange import Exchange
@@ -15,8 +15,6 @@ from p2p.partial import Partials
 from protocol.errors import OpenLedgerError
 from tasks.board import Board
 
-TICK_S = 3.0  # a stage looks again at the latest after so long: deadlines pass without any event
-REST_S = 0.2  # and at the earliest, so that a burst of events is looked at once
 MAX_REQUEST = 256 * 1024
 
 Handler = Callable[[Context, str, bytes], Awaitable[bytes]]
@@ -36,6 +34,7 @@ def build(
     roles: tuple[str, ...],
     payout: bytes,
     partials: Partials | None = None,
+    pace: Pace | None = None,
 ) -> Context:
     """A context with its protocol handlers registered; the transport must not run yet."""
     board = Board(network.seats, network.quorum)
@@ -54,6 +53,7 @@ def build(
         board=board,
         mail=Mail(network.id, keys.peer_seed, standing),
         exchange=Exchange(seams.transport, seams.blobs, lambda peer, blob: True, partials),
+        pace=pace or Pace(),
     )
     ctx.private["session"] = seams.randomness.token(16)
     ctx.exchange.serve()
@@ -94,5 +94,5 @@ async def _loop(ctx: Context, stage: Stage) -> None:
             await stage.act(ctx)
         except OpenLedgerError as error:
             ctx.fail(stage.name, error)
-        await ctx.seams.clock.sleep(REST_S)
-        await ctx.changed(TICK_S)
+        await ctx.seams.clock.sleep(ctx.pace.rest)
+        await ctx.changed(ctx.pace.tick)

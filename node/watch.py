@@ -9,12 +9,9 @@ from protocol.errors import ChainError, Ignore, OpenLedgerError, Reject
 from protocol.messages import BlobHint, EpochVote, NodeRecord, SlashVote, SyncAnswer, SyncRequest
 from protocol.seams import Block
 
-CHAIN_POLL_S = 1.5
-SYNC_S = 5.0
 SYNC_PROTOCOL = "/openledger/sync/1"
 SYNC_BYTES = 4 * 1024 * 1024
 SYNC_PAGES = 8  # answers taken from one peer in its turn
-KEEP_S = 5.0  # what is lost in a crash within that time, peers still have
 RENEW_S = LIFETIME_S / 3  # before the end, a letter of ours that is still needed is sent again
 MAX_RANGE = 2_000  # blocks asked at once
 
@@ -26,7 +23,7 @@ async def watch_chain(ctx: Context) -> None:
             await look(ctx)
         except OpenLedgerError as error:
             ctx.fail("chain", error)
-        await ctx.seams.clock.sleep(CHAIN_POLL_S)
+        await ctx.seams.clock.sleep(ctx.pace.chain)
 
 
 async def look(ctx: Context) -> None:
@@ -91,7 +88,7 @@ async def sync_mail(ctx: Context) -> None:
     """Ask one connected peer after the other for messages that we lack, for ever."""
     turn = 0
     while True:
-        await ctx.seams.clock.sleep(SYNC_S)
+        await ctx.seams.clock.sleep(ctx.pace.sync)
         peers = sorted(ctx.seams.transport.peers())
         if not peers:
             continue
@@ -120,13 +117,18 @@ def _take(ctx: Context, answer: SyncAnswer) -> int:
     accepted = 0
     for envelope in answer.envelopes:
         try:
-            ctx.mail.accept(envelope, ctx.seams.clock.now())
+            _accept(ctx, envelope)
         except (Ignore, Reject):
             continue
         accepted += 1
-    if accepted:
-        ctx.touch()
     return accepted
+
+
+def _accept(ctx: Context, raw: bytes) -> None:
+    """Keep one envelope and wake the stages; no stage waits for hints, which only order sources."""
+    letter = ctx.mail.accept(raw, ctx.seams.clock.now())
+    if not isinstance(letter.body, BlobHint):
+        ctx.touch()
 
 
 async def serve_sync(ctx: Context, peer: str, request: bytes) -> bytes:
@@ -139,7 +141,7 @@ async def keep_mail(ctx: Context) -> None:
     """Drop what expired, send again what is still needed of ours, save the rest, for ever."""
     while True:
         await ctx.attempt("mail", _keep_mail)
-        await ctx.seams.clock.sleep(KEEP_S)
+        await ctx.seams.clock.sleep(ctx.pace.keep)
 
 
 async def _keep_mail(ctx: Context) -> None:
@@ -167,5 +169,4 @@ def needed(ctx: Context, letter: Letter) -> bool:
 
 async def hear(ctx: Context, peer: str, body: bytes) -> None:
     """One gossip message; raises Ignore or Reject, which stops its forwarding."""
-    ctx.mail.accept(body, ctx.seams.clock.now())
-    ctx.touch()
+    _accept(ctx, body)

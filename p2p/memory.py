@@ -1,16 +1,19 @@
-"""The simulated side of the Transport seam: a network in memory with delays, loss and partitions.
+"""The simulated side of the Transport seam: a network in memory with every fault that links have.
 
-Every delivery wakes at a virtual instant of its own, so that under trio's MockClock with autojump
-one chain of effects runs at a time and a seed fixes the whole order.
+Every delivery wakes at a virtual instant that is drawn, so that under trio's MockClock with autojump and
+deterministic scheduling a seed fixes the whole order. Each node has one courier, which
+hands its gossip over one after the other; a copy that cannot arrive first is counted and never carried.
 """
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Protocol
 
 import trio
+from blake3 import blake3
 
 from p2p.framing import open_response
 from p2p.inbox import Inbox
@@ -19,7 +22,9 @@ from p2p.service import Services
 from protocol.errors import LocalError, OperatorError, PeerError
 from protocol.seams import Clock, GossipHandler, Link, PeerId, StreamHandler
 
-TICK_SECONDS = 1e-6  # between two deliveries; above the step of a float at unix time (2.4e-7)
+DUPLICATE = "gossip-ignored-duplicate"
+PROMISED = 8_192  # bodies on their way to one node that it keeps in mind
+LATE = 20  # how many times the drawn latency a late message takes at most
 
 
 class Draw(Protocol):
@@ -30,11 +35,32 @@ class Draw(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What every link does to every message. Seconds one way; loss as a share of messages."""
+    """What every link does to every message. Seconds one way; the others as a share of messages."""
 
     min_latency: float = 0.01
     max_latency: float = 0.05
     loss: float = 0.0
+    late: float = 0.0  # take up to ``LATE`` times as long, so that later ones overtake them
+    twice: float = 0.0  # arrive a second time
+    mesh: int = 0  # neighbours to which each node forwards gossip, and they to it; 0: all
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What went over the wires so far, lost or not."""
+
+    messages: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Parcel:
+    """A gossip body on its way to one node."""
+
+    due: float
+    forwarder: PeerId
+    topic: str
+    body: bytes
 
 
 class Network:
@@ -48,11 +74,14 @@ class Network:
         self._links: dict[PeerId, dict[PeerId, bool]] = {}  # in order of connection: inbound?
         self._group: dict[PeerId, int] = {}
         self._hidden: set[PeerId] = set()
-        self._last_due = 0.0
+        self._meshes: dict[PeerId, tuple[PeerId, ...]] = {}
+        self.traffic = Traffic()
+        self.silenced: set[tuple[PeerId, PeerId]] = set()  # (from, to): one-way links
 
     def partition(self, *groups: Collection[PeerId]) -> None:
         """Cut every link between the groups; peers that are not named form one more group."""
         self._group = {peer: number for number, group in enumerate(groups) for peer in group}
+        self._meshes.clear()
         for peer, linked in self._links.items():
             for other in tuple(linked):
                 if not self._together(peer, other):
@@ -71,6 +100,7 @@ class Network:
             )
         self._running[node.peer_id] = node
         self._links[node.peer_id] = {}
+        self._meshes.clear()
 
     def leave(self, peer: PeerId) -> None:
         """The node is gone; its neighbours notice at once."""
@@ -78,12 +108,14 @@ class Network:
             del self._links[other][peer]
             self._running[other].count("peer-lost")
         del self._running[peer]
+        self._meshes.clear()
 
     async def link(self, one: PeerId, other: PeerId) -> None:
         """Connect two running nodes, after a round trip. Raises PeerError ``dial-failed``."""
         await self.knock(one, other)
         self._links[one].setdefault(other, False)
         self._links[other].setdefault(one, True)
+        self._meshes.clear()
 
     async def knock(self, one: PeerId, other: PeerId) -> None:
         """A round trip of a new connection. Raises PeerError ``dial-failed``."""
@@ -98,6 +130,7 @@ class Network:
         if self._links.get(one, {}).pop(other, None) is not None:
             self._links[other].pop(one, None)
             self._running[other].count("peer-lost")
+            self._meshes.clear()
 
     def hide(self, peer: PeerId) -> None:
         """Put a node behind a translator of addresses: it dials out, nobody dials it."""
@@ -111,17 +144,48 @@ class Network:
         """The running node of that name."""
         return self._running.get(peer)
 
-    def lost(self) -> bool:
-        """Draw whether one message is lost."""
-        return self._draw.random() < self.conditions.loss
+    def mesh(self, peer: PeerId) -> tuple[PeerId, ...]:
+        """The neighbours that a node gossips with: those it chose, and those that chose it."""
+        if peer not in self._meshes:
+            linked = self.linked(peer)
+            chosen = self._chosen(peer)
+            self._meshes[peer] = tuple(n for n in linked if n in chosen or peer in self._chosen(n))
+        return self._meshes[peer]
+
+    def _chosen(self, peer: PeerId) -> set[PeerId]:
+        linked, degree = self._links.get(peer, {}), self.conditions.mesh
+        if not degree or len(linked) <= degree:
+            return set(linked)
+        return set(sorted(linked, key=lambda n: blake3(f"{peer}/{n}".encode()).digest())[:degree])
+
+    def lost(self, one: PeerId, other: PeerId, size: int) -> bool:
+        """Draw whether one message is lost; each that is sent counts as traffic."""
+        self.traffic.messages += 1
+        self.traffic.bytes += size
+        return (one, other) in self.silenced or self._happens(self.conditions.loss)
+
+    def twice(self) -> bool:
+        """Draw whether a message arrives a second time."""
+        return self._happens(self.conditions.twice)
+
+    def _happens(self, share: float) -> bool:
+        return share > 0 and self._draw.random() < share
 
     def schedule(self) -> float:
         """Draw when a message sent now arrives. Called by the sender, so that the order of draws
         does not hang on the order in which trio starts tasks."""
         low, high = self.conditions.min_latency, self.conditions.max_latency
-        due = self._clock.monotonic() + low + (high - low) * self._draw.random()
-        self._last_due = due = max(due, self._last_due + TICK_SECONDS)
-        return due
+        takes = low + (high - low) * self._draw.random()
+        if self._happens(self.conditions.late):
+            takes *= 1 + (LATE - 1) * self._draw.random()
+        return self._clock.monotonic() + takes
+
+    def linking(self, one: PeerId, other: PeerId) -> bool:
+        """Whether two nodes are connected."""
+        return other in self._links.get(one, ())
+
+    def now(self) -> float:
+        return self._clock.monotonic()
 
     async def arrive(self, due: float) -> None:
         """Wait until ``due``."""
@@ -141,6 +205,9 @@ class MemoryTransport:
         self._inbox = Inbox(clock, self._counts)
         self._services = Services(self._counts)
         self._nursery: trio.Nursery | None = None
+        self._arrivals: list[_Parcel] = []  # a heap
+        self._promised: OrderedDict[tuple[str, bytes], float] = OrderedDict()
+        self._sooner = trio.Event()  # something arrives before what the courier waits for
 
     @property
     def peer_id(self) -> PeerId:
@@ -175,11 +242,14 @@ class MemoryTransport:
         try:
             async with plain_nursery() as self._nursery:
                 try:
+                    self._nursery.start_soon(self._courier)
                     yield
                 finally:
                     self._nursery.cancel_scope.cancel()
         finally:
             self._nursery = None
+            self._arrivals.clear()
+            self._promised.clear()
             self._network.leave(self._peer_id)
 
     async def dial(self, addr: str) -> PeerId:
@@ -209,7 +279,7 @@ class MemoryTransport:
     async def request(
         self, peer: PeerId, protocol: str, body: bytes, *, timeout: float, max_response: int
     ) -> bytes:
-        if peer not in self.peers():
+        if not self._network.linking(self._peer_id, peer):
             raise PeerError("unreachable", f"no connection to {peer}")
         with trio.move_on_after(timeout):
             response = await self._call(peer, protocol, body)
@@ -220,7 +290,7 @@ class MemoryTransport:
 
     async def _call(self, peer: PeerId, protocol: str, body: bytes) -> bytes:
         """There and back. Raises PeerError ``unreachable`` when the peer goes away meanwhile."""
-        await self._way(peer)
+        await self._way(self.peer_id, peer, len(body))
         server = self._network.node(peer)
         if server is None:
             raise PeerError("unreachable", f"{peer} is gone")
@@ -230,14 +300,14 @@ class MemoryTransport:
         await done.wait()
         if not answered:
             raise PeerError("unreachable", f"{peer} went away")
-        await self._way(peer)
+        await self._way(peer, self.peer_id, len(answered[0]))
         return answered[0]
 
-    async def _way(self, peer: PeerId) -> None:
-        """One message over the link to ``peer``; a lost one never arrives."""
-        lost = self._network.lost()
+    async def _way(self, one: PeerId, other: PeerId, size: int) -> None:
+        """One message over a link; a lost one never arrives."""
+        lost = self._network.lost(one, other, size)
         await self._network.arrive(self._network.schedule())
-        if lost or peer not in self.peers():
+        if lost or not self._network.linking(one, other):
             await trio.sleep_forever()
 
     def serve(
@@ -269,21 +339,43 @@ class MemoryTransport:
         return targets
 
     def _forward(self, topic: str, body: bytes, exclude: Iterable[PeerId]) -> int:
-        assert self._nursery is not None
-        nodes = [self._network.node(peer) for peer in self.peers() if peer not in exclude]
+        network = self._network
+        nodes = [network.node(peer) for peer in network.mesh(self.peer_id) if peer not in exclude]
         targets = [node for node in nodes if node is not None and topic in node._inbox.topics]
         for node in targets:
-            if not self._network.lost():
-                due = self._network.schedule()
-                self._nursery.start_soon(self._deliver, due, node, topic, body)
+            for _ in range(1 + network.twice()):
+                if not network.lost(self.peer_id, node.peer_id, len(body)):
+                    node._promise(_Parcel(network.schedule(), self.peer_id, topic, body))
         return len(targets)
 
-    async def _deliver(self, due: float, node: "MemoryTransport", topic: str, body: bytes) -> None:
-        await self._network.arrive(due)
-        if node.peer_id not in self.peers() or node._nursery is None:
+    def _promise(self, parcel: _Parcel) -> None:
+        """Let a parcel arrive, unless the same body arrives before it."""
+        key = (parcel.topic, parcel.body)
+        if self._promised.get(key, parcel.due + 1) <= parcel.due:
+            self.count(DUPLICATE)
             return
-        node._nursery.start_soon(node._receive, self._peer_id, topic, body)
+        self._promised[key] = parcel.due
+        if len(self._promised) > PROMISED:
+            self._promised.popitem(last=False)
+        heappush(self._arrivals, parcel)
+        if self._arrivals[0] is parcel:
+            self._sooner.set()
 
-    async def _receive(self, forwarder: PeerId, topic: str, body: bytes) -> None:
-        if await self._inbox.accept(forwarder, topic, body):
-            self._forward(topic, body, exclude=(forwarder,))
+    async def _courier(self) -> None:
+        """Hand over what arrives when it is due, while this node runs."""
+        while True:
+            self._sooner = trio.Event()
+            if not self._arrivals:
+                await self._sooner.wait()
+            due = self._arrivals[0].due
+            if due > self._network.now():
+                with trio.move_on_at(due):
+                    await self._sooner.wait()
+                continue
+            parcel = heappop(self._arrivals)
+            if self._network.linking(parcel.forwarder, self.peer_id):
+                await self._receive(parcel)
+
+    async def _receive(self, parcel: _Parcel) -> None:
+        if await self._inbox.accept(parcel.forwarder, parcel.topic, parcel.body):
+            self._forward(parcel.topic, parcel.body, exclude=(parcel.forwarder,))

@@ -116,6 +116,11 @@ class SimChain:
     def chain_id(self) -> int:
         return self._chain_id
 
+    @property
+    def transactions(self) -> int:
+        """How many the chain holds."""
+        return len(self._mined)
+
     def address(self, contract: str) -> str:
         """Checksum address of a contract."""
         return self._model(contract).address

@@ -12,7 +12,11 @@ import trio.testing
 from blake3 import blake3
 from trio._core import _run
 
+from datanet.blobs import MemoryBlobs
 from node.store import Migrations, Statement, pending, translated
+from protocol.errors import LocalError
+from protocol.ids import content_id
+from protocol.seams import Clock
 
 T = TypeVar("T")
 MEMORY = ":memory:"
@@ -38,6 +42,55 @@ class TrioClock:
         await trio.sleep(max(0.0, seconds))
 
 
+class SkewedClock:
+    """A machine's clock whose wall time is wrong by a constant; monotonic time is the world's."""
+
+    def __init__(self, clock: Clock, ahead: float) -> None:
+        self._clock = clock
+        self._ahead = ahead
+
+    def now(self) -> float:
+        """Unix time in seconds, as this machine believes."""
+        return self._clock.now() + self._ahead
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+
+
+class Disk(MemoryBlobs):
+    """Blobs of a machine whose power may go: the last one written can be lost, or cut short."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = b""
+
+    def put(self, body: bytes) -> bytes:
+        """Store; the 32-byte id."""
+        new = not self.has(content_id(body))
+        blob = super().put(body)
+        self._last = blob if new else self._last
+        return blob
+
+    def get(self, blob: bytes) -> bytes:
+        """The body. Raises LocalError: ``no-blob``, ``blob-corrupt``."""
+        body = super().get(blob)
+        if blob == self._last and content_id(body) != blob:
+            raise LocalError("blob-corrupt", blob.hex())
+        return body
+
+    def lose_last(self) -> None:
+        """The last blob never reached the disk."""
+        self._bodies.pop(self._last, None)
+
+    def tear_last(self) -> None:
+        """Half of the last blob reached the disk."""
+        if self._last in self._bodies:
+            self._bodies[self._last] = self._bodies[self._last][: len(self._bodies[self._last]) // 2]
+
+
 class SeededRandomness:
     """BLAKE3 of a seed and a counter."""
 
@@ -52,7 +105,11 @@ class SeededRandomness:
 
 
 class MemoryStore:
-    """The Store seam on synchronous sqlite3 in memory: the same SQL and errors, and no thread."""
+    """The Store seam on synchronous sqlite3 in memory: the same SQL and errors, and no thread.
+
+    A write stays open until the next one, so that ``lose_last`` can take it back as a crash of a disk
+    that lied about its last write would.
+    """
 
     def __init__(self, migrations: Migrations = ()) -> None:
         self._connection = sqlite3.connect(MEMORY, isolation_level=None)
@@ -60,10 +117,14 @@ class MemoryStore:
         for batch in pending(0, migrations, MEMORY):
             self._all_or_none(batch)
 
+    def lose_last(self) -> None:
+        """Take back the last write."""
+        self._end("ROLLBACK")
+
     async def execute(self, sql: str, args: Sequence[Any] = ()) -> int:
         """Run one statement in its own transaction; the affected row count."""
         await trio.lowlevel.checkpoint()
-        return max(0, self._cursor(sql, args).rowcount)
+        return self._all_or_none([(sql, args)])
 
     async def transaction(self, statements: Sequence[Statement]) -> None:
         """Run all statements or none."""
@@ -78,6 +139,7 @@ class MemoryStore:
     async def close(self) -> None:
         """Forget everything."""
         await trio.lowlevel.checkpoint()
+        self._end("COMMIT")
         self._connection.close()
 
     def _cursor(self, sql: str, args: Sequence[Any]) -> sqlite3.Cursor:
@@ -86,15 +148,22 @@ class MemoryStore:
         except sqlite3.Error as error:
             raise translated(error, MEMORY) from error
 
-    def _all_or_none(self, statements: Sequence[Statement]) -> None:
+    def _all_or_none(self, statements: Sequence[Statement]) -> int:
+        """The last statement's affected rows."""
+        self._end("COMMIT")
         self._cursor("BEGIN IMMEDIATE", ())
+        count = 0
         try:
             for sql, args in statements:
-                self._cursor(sql, args)
-            self._cursor("COMMIT", ())
-        finally:
-            if self._connection.in_transaction:
-                self._cursor("ROLLBACK", ())
+                count = max(0, self._cursor(sql, args).rowcount)
+        except BaseException:
+            self._end("ROLLBACK")
+            raise
+        return count
+
+    def _end(self, how: str) -> None:
+        if self._connection.in_transaction:
+            self._cursor(how, ())
 
 
 def run_world(main: Callable[..., Awaitable[T]], *args: Any, seed: int) -> T:

@@ -12,9 +12,8 @@ import trio
 from blake3 import blake3
 
 from datanet import credit
-from datanet.blobs import MemoryBlobs
 from node import runtime
-from node.context import JOURNAL, Context, Keys, Network, Seams
+from node.context import JOURNAL, Context, Keys, Network, Pace, Seams
 from node.join import needed_stake
 from p2p.memory import Conditions, MemoryTransport
 from p2p.memory import Network as Wires
@@ -22,18 +21,20 @@ from p2p.peers import SCHEMA as PEERS
 from protocol.errors import PeerError
 from protocol.ids import checksum, value_id
 from protocol.params import OPEN, Params
-from protocol.seams import Blobs, Compute
+from protocol.seams import Blobs, Chain, Compute
 from protocol.signing import peer_id_of, public_key
 from protocol.typed_data import address_of
 from settlement.deploy import terms_of
 from settlement.simchain import SimChain
 from simnet.learner import IntegerLearner
-from simnet.seams import MemoryStore, SeededRandomness, TrioClock
+from simnet.seams import Disk, MemoryStore, SeededRandomness, SkewedClock, TrioClock
 
 EPOCH = 1_800_000_000.0  # virtual Unix time at the start
 CHAIN_ID = 31_337
 MIGRATIONS = ((*JOURNAL, *credit.SCHEMA, *PEERS),)
 WIRED = Conditions(min_latency=0.005, max_latency=0.05)
+
+REDIAL_S = 10.0  # between two looks of a node for members that it is not connected to
 
 Wrap = Callable[[Compute, Blobs], Compute]
 
@@ -46,6 +47,7 @@ class Member:
     roles: tuple[str, ...]
     wrap: Wrap | None = None  # an actor changes its work, nothing else
     open_tokens: int = 0  # OPEN that its operator account holds, for builders and users
+    skew: float = 0.0  # seconds that its wall clock runs ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +62,47 @@ class Draws:
 
 
 @dataclass(slots=True)
+class Machine:
+    """What of a node outlives its process."""
+
+    member: Member
+    keys: Keys
+    store: MemoryStore
+    blobs: Disk
+    chain: Chain  # its endpoint
+    starts: int = 0
+
+
+@dataclass(slots=True)
 class World:
-    """A running network. ``nodes`` by member name."""
+    """A running network. ``nodes`` by member name; of one that was stopped, what it last knew."""
 
     chain: SimChain
     clock: TrioClock
     network: Network
     treasury_key: bytes
+    seed: bytes
+    wires: Wires
+    pace: Pace
+    nursery: trio.Nursery
+    machines: dict[str, Machine] = field(default_factory=dict)
     nodes: dict[str, Context] = field(default_factory=dict)
     scopes: dict[str, trio.CancelScope] = field(default_factory=dict)
 
     def stop(self, name: str) -> None:
         """End one node's tasks at once, as SIGKILL would; its peers see the connection go."""
         self.scopes[name].cancel()
+
+    async def start(self, name: str) -> None:
+        """Start a node, for the first time or again with what its machine kept."""
+        machine = self.machines[name]
+        self.nodes[name] = _node(machine, self)
+        machine.starts += 1
+        await self.nursery.start(_run, name, self)
+
+    def runs(self, name: str) -> bool:
+        """Whether a node's process is alive."""
+        return name in self.scopes and not self.scopes[name].cancel_called
 
     async def until(self, what: Callable[[], bool], seconds: float, why: str) -> None:
         """Wait in virtual time. Raises TimeoutError with ``why`` and every node's state."""
@@ -111,7 +141,11 @@ def key(seed: bytes, purpose: str) -> bytes:
 
 @asynccontextmanager
 async def running(
-    members: Sequence[Member], params: Params, seed: bytes, conditions: Conditions = WIRED
+    members: Sequence[Member],
+    params: Params,
+    seed: bytes,
+    conditions: Conditions = WIRED,
+    pace: Pace | None = None,
 ) -> AsyncIterator[World]:
     """Start all members and yield when each has registered; must run under ``run_world``."""
     clock = TrioClock(EPOCH)
@@ -123,14 +157,15 @@ async def running(
         treasury_key, "AssetRegistry", "registerOwner", checksum(address_of(treasury_key))
     )
     wires = Wires(clock, Draws(SeededRandomness(key(seed, "wires"))), conditions)
-    world = World(chain, clock, network, treasury_key)
-    for member in members:
-        world.nodes[member.name] = _node(
-            member, keys[member.name], chain, wires, clock, network, seed
-        )
     async with trio.open_nursery() as nursery:
-        for name in world.nodes:
-            await nursery.start(_run, name, world)
+        world = World(
+            chain, clock, network, treasury_key, seed, wires, pace or Pace(), nursery
+        )
+        for member in members:
+            store = MemoryStore(MIGRATIONS)
+            world.machines[member.name] = Machine(member, keys[member.name], store, Disk(), chain)
+        for member in members:
+            await world.start(member.name)
         nursery.start_soon(_fund, world, members, keys)
         names = [ctx.operator for ctx in world.nodes.values()]
         await world.until(
@@ -179,42 +214,49 @@ def _deploy(
     )
 
 
-def _node(
-    member: Member,
-    keys: Keys,
-    chain: SimChain,
-    wires: Wires,
-    clock: TrioClock,
-    network: Network,
-    seed: bytes,
-) -> Context:
-    blobs = MemoryBlobs()
-    compute: Compute = IntegerLearner(blobs, clock, key(seed, f"{member.name}/noise"))
+def _node(machine: Machine, world: World) -> Context:
+    """A process on a machine: the context that its stages share."""
+    member, clock = machine.member, SkewedClock(world.clock, machine.member.skew)
+    noise = key(world.seed, f"{member.name}/noise")
+    compute: Compute = IntegerLearner(machine.blobs, clock, noise)
+    random = key(world.seed, f"{member.name}/random/{machine.starts}")
     seams = Seams(
         clock=clock,
-        randomness=SeededRandomness(key(seed, f"{member.name}/random")),
-        transport=MemoryTransport(wires, peer_id_of(public_key(keys.peer_seed)), clock),
-        store=MemoryStore(MIGRATIONS),
-        blobs=blobs,
-        compute=member.wrap(compute, blobs) if member.wrap else compute,
-        chain=chain,
+        randomness=SeededRandomness(random),
+        transport=MemoryTransport(
+            world.wires, peer_id_of(public_key(machine.keys.peer_seed)), world.clock
+        ),
+        store=machine.store,
+        blobs=machine.blobs,
+        compute=member.wrap(compute, machine.blobs) if member.wrap else compute,
+        chain=machine.chain,
     )
-    payout = address_of(key(seed, f"{member.name}/payout"))
-    return runtime.build(seams, keys, network, member.roles, payout)
+    payout = address_of(key(world.seed, f"{member.name}/payout"))
+    return runtime.build(
+        seams, machine.keys, world.network, member.roles, payout, pace=world.pace
+    )
 
 
 async def _run(name: str, world: World, *, task_status: Any) -> None:
     ctx = world.nodes[name]
     with trio.CancelScope() as world.scopes[name]:
-        async with ctx.seams.transport.running():
+        async with ctx.seams.transport.running(), trio.open_nursery() as nursery:
             await _dial_all(ctx, world)
+            nursery.start_soon(_keep_dialling, ctx, world)
             await runtime.run(ctx, task_status=task_status)
+
+
+async def _keep_dialling(ctx: Context, world: World) -> None:
+    """What supervision does for real peers: links that went are made again."""
+    while True:
+        await world.clock.sleep(REDIAL_S)
+        await _dial_all(ctx, world)
 
 
 async def _dial_all(ctx: Context, world: World) -> None:
     """Connect to every member that runs; those that start later dial us."""
     transport = ctx.seams.transport
-    for other in world.nodes.values():
+    for other in list(world.nodes.values()):
         if other is ctx or other.seams.transport.peer_id in transport.peers():
             continue
         for addr in other.seams.transport.addrs:
