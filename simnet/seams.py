@@ -88,7 +88,9 @@ class Disk(MemoryBlobs):
     def tear_last(self) -> None:
         """Half of the last blob reached the disk."""
         if self._last in self._bodies:
-            self._bodies[self._last] = self._bodies[self._last][: len(self._bodies[self._last]) // 2]
+            self._bodies[self._last] = self._bodies[self._last][
+                : len(self._bodies[self._last]) // 2
+            ]
 
 
 class SeededRandomness:

@@ -158,9 +158,7 @@ async def running(
     )
     wires = Wires(clock, Draws(SeededRandomness(key(seed, "wires"))), conditions)
     async with trio.open_nursery() as nursery:
-        world = World(
-            chain, clock, network, treasury_key, seed, wires, pace or Pace(), nursery
-        )
+        world = World(chain, clock, network, treasury_key, seed, wires, pace or Pace(), nursery)
         for member in members:
             store = MemoryStore(MIGRATIONS)
             world.machines[member.name] = Machine(member, keys[member.name], store, Disk(), chain)
@@ -232,9 +230,7 @@ def _node(machine: Machine, world: World) -> Context:
         chain=machine.chain,
     )
     payout = address_of(key(world.seed, f"{member.name}/payout"))
-    return runtime.build(
-        seams, machine.keys, world.network, member.roles, payout, pace=world.pace
-    )
+    return runtime.build(seams, machine.keys, world.network, member.roles, payout, pace=world.pace)
 
 
 async def _run(name: str, world: World, *, task_status: Any) -> None:
