@@ -75,6 +75,7 @@ class Network:
         self._group: dict[PeerId, int] = {}
         self._hidden: set[PeerId] = set()
         self._meshes: dict[PeerId, tuple[PeerId, ...]] = {}
+        self._last_due: dict[tuple[PeerId, PeerId], float] = {}
         self.traffic = Traffic()
         self.silenced: set[tuple[PeerId, PeerId]] = set()  # (from, to): one-way links
 
@@ -119,8 +120,8 @@ class Network:
 
     async def knock(self, one: PeerId, other: PeerId) -> None:
         """A round trip of a new connection. Raises PeerError ``dial-failed``."""
-        await self.arrive(self.schedule())
-        await self.arrive(self.schedule())
+        await self.arrive(self.schedule(one, other))
+        await self.arrive(self.schedule(other, one))
         up = one in self._running and other in self._running
         if not up or not self._together(one, other) or other in self._hidden:
             raise PeerError("dial-failed", f"{other} does not answer")
@@ -171,14 +172,19 @@ class Network:
     def _happens(self, share: float) -> bool:
         return share > 0 and self._draw.random() < share
 
-    def schedule(self) -> float:
-        """Draw when a message sent now arrives. Called by the sender, so that the order of draws
-        does not hang on the order in which trio starts tasks."""
+    def schedule(self, one: PeerId, other: PeerId) -> float:
+        """Draw when a message sent now arrives: after those sent before it over this link, but for late ones.
+
+        Called by the sender, so that the order of draws does not hang on the order in which trio
+        starts tasks.
+        """
         low, high = self.conditions.min_latency, self.conditions.max_latency
-        takes = low + (high - low) * self._draw.random()
+        takes, now = low + (high - low) * self._draw.random(), self._clock.monotonic()
         if self._happens(self.conditions.late):
-            takes *= 1 + (LATE - 1) * self._draw.random()
-        return self._clock.monotonic() + takes
+            return now + takes * (1 + (LATE - 1) * self._draw.random())
+        due = max(now + takes, self._last_due.get((one, other), 0.0))
+        self._last_due[one, other] = due
+        return due
 
     def linking(self, one: PeerId, other: PeerId) -> bool:
         """Whether two nodes are connected."""
@@ -306,7 +312,7 @@ class MemoryTransport:
     async def _way(self, one: PeerId, other: PeerId, size: int) -> None:
         """One message over a link; a lost one never arrives."""
         lost = self._network.lost(one, other, size)
-        await self._network.arrive(self._network.schedule())
+        await self._network.arrive(self._network.schedule(one, other))
         if lost or not self._network.linking(one, other):
             await trio.sleep_forever()
 
@@ -345,7 +351,8 @@ class MemoryTransport:
         for node in targets:
             for _ in range(1 + network.twice()):
                 if not network.lost(self.peer_id, node.peer_id, len(body)):
-                    node._promise(_Parcel(network.schedule(), self.peer_id, topic, body))
+                    due = network.schedule(self.peer_id, node.peer_id)
+                    node._promise(_Parcel(due, self.peer_id, topic, body))
         return len(targets)
 
     def _promise(self, parcel: _Parcel) -> None:
