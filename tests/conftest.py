@@ -27,3 +27,10 @@ def chromium() -> str:
     if os.environ.get("CI"):
         pytest.fail("CI must have Chromium; .ci/run installs it")
     pytest.skip("no Chromium here: apt-get install chromium")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What did not run is said, with its reason."""
+    reasons = {report.longrepr[2] for report in terminalreporter.getreports("skipped")}
+    for reason in sorted(reasons):
+        terminalreporter.write_line(f"not run: {reason.removeprefix('Skipped: ')}", yellow=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from protocol.ids import address_bytes
 from settlement import abi
 from settlement.devjson import Call
+from tests.settlement.engines import Box
 from tests.settlement.pair import Pair
 
 ROUNDS, BLOCKS, REPEAT = 5, 500, 20
@@ -18,10 +19,11 @@ ROUNDS, BLOCKS, REPEAT = 5, 500, 20
 
 def main() -> None:
     """Print the table."""
-    pair = Pair()
+    pair = Pair(box=True)
+    assert isinstance(pair.engine, Box)
     data = abi.function("CommitLog", "commit", view=False).call_data([bytes(32)] * 3)
     call = Call(bytes(20), address_bytes(pair.addresses["CommitLog"]), 0, data, 0)
-    box = pair.box
+    box = pair.engine.chain
     sys.stdout.write(f"{'blocks':>8}{'write ms':>10}{'call ms':>10}{'logs ms':>10}\n")
     for _ in range(ROUNDS):
         write = cost(lambda: pair.write(1, "CommitLog", "commit", *[bytes(32)] * 3))

@@ -21,7 +21,7 @@ EPOCHS = 3
 
 def main() -> None:
     """Print the table."""
-    scene = Scene(replace(PARAMS, aggregator_threshold=3))
+    scene = Scene(replace(PARAMS, aggregator_threshold=3), box=True)
     rows = [*epochs(scene), *batch(scene), *channel(scene), *units(scene)]
     sys.stdout.write(f"{'transaction':44}{'gas':>10}{'at most':>10}\n")
     for name, gas, limit in rows:

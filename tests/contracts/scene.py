@@ -23,8 +23,8 @@ NOBODY = "0x" + "00" * 20
 class Scene(Pair):
     """A pair with a job of 40 OPEN, 10 OPEN a unit, 30 seconds a unit."""
 
-    def __init__(self, params: DeployParams = PARAMS) -> None:
-        super().__init__(params)
+    def __init__(self, params: DeployParams = PARAMS, *, box: bool = False) -> None:
+        super().__init__(params, box=box)
         for owner in range(1, OPERATORS + 1):
             self.done(owner, "AssetRegistry", "registerOwner", ACCOUNTS[owner + 4])
         for contract in ("WorkerStake", "AttributionPool", "InferenceChannels"):

@@ -1,10 +1,10 @@
 """The models and the deployed bytecode side by side: every call runs on both and must agree."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from eth_abi.abi import encode
-from eth_account import Account
 
 from protocol.errors import Reverted
 from protocol.ids import address_bytes, checksum
@@ -13,16 +13,14 @@ from protocol.rules import genesis
 from protocol.typed_data import address_of
 from settlement import abi
 from settlement.deploy import DeployParams, constructor_args, predicted
-from settlement.devchain import DevChain
-from settlement.devjson import Call, RpcError
 from settlement.models.ledger import Env
 from settlement.models.world import build
+from tests.settlement.engines import Box, Engine, fastest
 
 CHAIN_ID = 4242
 KEYS = [bytes([number]) * 32 for number in range(1, 10)]
 ACCOUNTS = [checksum(address_of(key)) for key in KEYS]
 TREASURY = ACCOUNTS[8]
-GAS = 5_000_000
 START = 1_800_000_000
 
 PARAMS = DeployParams(
@@ -48,41 +46,43 @@ PARAMS = DeployParams(
 )
 
 
+Event = tuple[str, str, dict[str, Any]]  # contract, name, arguments
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a transaction did: events in order, or the name of its error."""
 
-    events: tuple[tuple[str, str, dict[str, Any]], ...] = ()
+    events: tuple[Event, ...] = ()
     error: str = ""
-    gas: int = field(default=0, compare=False)
+    gas: int | None = field(default=None, compare=False)  # in the box only
 
     def __bool__(self) -> bool:
         return not self.error
 
 
 class Pair:
-    """One deployment on an in-process EVM and one of the models, under the same clock."""
+    """One deployment on an EVM and one of the models, under the same clock."""
 
-    def __init__(self, params: DeployParams = PARAMS) -> None:
+    def __init__(self, params: DeployParams = PARAMS, *, box: bool = False) -> None:
         self.now = START
-        funded = [address_bytes(account) for account in ACCOUNTS]
-        self.box = DevChain(CHAIN_ID, funded, lambda: self.now)
+        engine: Callable[..., Engine] = Box if box else fastest
+        self.engine = engine(CHAIN_ID, self._clock, ACCOUNTS)
         self.env = Env(CHAIN_ID, self.now)
         self.models = build(self.env, params, KEYS[0])
         self.env.commit()
-        self._nonces = dict.fromkeys(ACCOUNTS, 0)
         self.addresses = predicted(ACCOUNTS[0], 0)
         for contract, args in constructor_args(params, self.addresses).items():
             inputs = abi.constructor(contract)
             words = encode([param.canonical for param in inputs], abi.typed(inputs, args))
-            self._send(0, "", abi.artifact(contract).bytecode + words)
-            code = self.box.account(address_bytes(self.addresses[contract]), self.box.head())[2]
-            assert abi.artifact(contract).same_code(code)
+            self.engine.create(KEYS[0], ACCOUNTS[0], abi.artifact(contract).bytecode + words)
+            assert abi.artifact(contract).same_code(self.engine.code(self.addresses[contract]))
+        self._names = {address_bytes(address): name for name, address in self.addresses.items()}
 
     def wait(self, seconds: int) -> None:
         """Let time pass on both."""
         self.now += seconds
-        self.box.tick()
+        self.engine.tick()
         self.env.now = self.now
 
     def write(self, who: int, contract: str, function: str, *args: Any) -> Outcome:
@@ -95,19 +95,20 @@ class Pair:
     def read(self, contract: str, function: str, *args: Any) -> Any:
         """One view on both: the value, or the error's name."""
         known = abi.function(contract, function, view=True)
-        to = address_bytes(self.addresses[contract])
-        call = Call(bytes(20), to, 0, known.call_data(args), 0)
-        try:
-            raw = self.box.call(call, self.box.head())
-            on_evm = abi.unwrap(known.outputs, abi.decode(known.output_types, raw))
-        except RpcError as error:
-            on_evm = _name(error)
+        raw = self.engine.view(self.addresses[contract], known.call_data(args))
+        if raw.failed:
+            on_evm: Any = abi.error_name(raw.data)
+        else:
+            on_evm = abi.unwrap(known.outputs, abi.decode(known.output_types, raw.data))
         try:
             on_model = getattr(self.models[contract], function)(*abi.typed(known.inputs, args))
         except Reverted as error:
             on_model = error.code
         assert on_evm == on_model, (contract, function, args)
         return on_evm
+
+    def _clock(self) -> int:
+        return self.now
 
     def _model(self, who: int, contract: str, function: str, args: Any) -> Outcome:
         inputs = abi.function(contract, function, view=False).inputs
@@ -122,40 +123,11 @@ class Pair:
 
     def _evm(self, who: int, contract: str, function: str, args: Any) -> Outcome:
         data = abi.function(contract, function, view=False).call_data(args)
-        to = self.addresses[contract]
-        call = Call(address_bytes(ACCOUNTS[who]), address_bytes(to), 0, data, GAS)
-        try:
-            self.box.call(call, self.box.head())
-        except RpcError as error:
-            return Outcome(error=_name(error))
-        mined = self.box.transaction(self._send(who, to, data))
-        assert mined is not None
-        assert mined.receipt.state_root == b"\x01"
-        names = {address_bytes(address): name for name, address in self.addresses.items()}
-        events = []
-        for log in self.box.logs(mined.block, mined.block):
-            kind = abi.events(names[log.address])[log.topics[0]]
-            args = abi.decode_log(kind, log.topics, log.data)
-            events.append((names[log.address], kind.name, args))
-        return Outcome(tuple(events), gas=mined.receipt.gas_used)
+        done = self.engine.send(KEYS[who], ACCOUNTS[who], self.addresses[contract], data)
+        if done.failed:
+            return Outcome(error=abi.error_name(done.data))
+        return Outcome(tuple(self._event(*log) for log in done.logs), gas=done.gas)
 
-    def _send(self, who: int, to: str, data: bytes) -> bytes:
-        sender = ACCOUNTS[who]
-        unsigned = {
-            "chainId": CHAIN_ID,
-            "type": 2,
-            "nonce": self._nonces[sender],
-            "gas": GAS,
-            "maxFeePerGas": 4 * 10**9,
-            "maxPriorityFeePerGas": 10**9,
-            "to": to,
-            "value": 0,
-            "data": data,
-        }
-        self._nonces[sender] += 1
-        return self.box.send(bytes(Account.sign_transaction(unsigned, KEYS[who]).raw_transaction))
-
-
-def _name(error: RpcError) -> str:
-    assert error.code == 3, error
-    return abi.error_name(bytes.fromhex((error.data or "0x")[2:]))
+    def _event(self, at: bytes, topics: tuple[bytes, ...], data: bytes) -> Event:
+        kind = abi.events(self._names[at])[topics[0]]
+        return self._names[at], kind.name, abi.decode_log(kind, topics, data)
