@@ -37,6 +37,7 @@ class NodeConfig:
     log_level: str
     listen_host: str
     listen_port: int  # 0: any free port
+    listen_announce: tuple[str, ...]  # multiaddrs of a forwarded port, instead of the sockets' own
     api_port: int  # 0: any free port
     chain_rpc: str  # "": the network file's
     compute_cache: Path  # converted base models, may be shared
@@ -94,6 +95,14 @@ def _names(raw: Any) -> tuple[str, ...]:
     return tuple(raw)
 
 
+def _multiaddrs(raw: Any) -> tuple[str, ...]:
+    addrs = _names(raw)
+    for addr in addrs:
+        if not re.fullmatch(r"/(ip4|ip6|dns4|dns6)/[^/]+/tcp/[0-9]{1,5}", addr):
+            raise ValueError(f"holds {addr!r}; write /ip4/ADDRESS/tcp/PORT or /dns4/NAME/tcp/PORT")
+    return addrs
+
+
 def _roles(raw: Any) -> tuple[str, ...]:
     roles = _names(raw)
     for role in roles:
@@ -125,6 +134,7 @@ _SETTINGS: dict[str, _Kind] = {
     "log_level": _Kind("log_level", lambda _: "info", _log_level),
     "listen_host": _Kind("listen.host", lambda _: "0.0.0.0", _text),
     "listen_port": _Kind("listen.port", lambda _: 0, _between(0, 65_535)),
+    "listen_announce": _Kind("listen.announce", lambda _: (), _multiaddrs),
     "api_port": _Kind("api.port", lambda _: 0, _between(0, 65_535)),
     "chain_rpc": _Kind("chain.rpc", lambda _: "", _text),
     "compute_cache": _Kind("compute.cache", lambda home: home.path / "models", _path),

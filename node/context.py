@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import structlog
 import trio
 
+from bootstrap.reach import Reach
 from node import mail
 from node.mail import Mail
 from p2p.exchange import Exchange
@@ -140,6 +141,8 @@ class Context:
     # points up to which events were folded, oldest first: what a reorganised chain is compared with
     trail: deque[Block] = field(default_factory=lambda: deque(maxlen=TRAIL))
     duty: str = "starting"
+    standby: str = ""  # why no stage may act, "" when all may
+    reach: Reach = field(default_factory=Reach)
     notes: deque[Note] = field(default_factory=lambda: deque(maxlen=500))
     failures: dict[str, Failure] = field(default_factory=dict)
     progress: dict[bytes, list[int]] = field(default_factory=dict)  # unit -> live losses

@@ -27,6 +27,7 @@ from node.facade import Json
 from node.home import Home
 from node.keys import Identity
 from node.meet import Meeting
+from node.reach import Bound
 from node.slots import FileSlots
 from node.store import open_store
 from p2p.libp2p_host import Libp2pTransport
@@ -114,13 +115,13 @@ def child_command(config: NodeConfig, home: Home) -> list[str]:
 class Node:
     """The facade over one running context."""
 
-    def __init__(self, ctx: Context, home: Home, book: PeerBook) -> None:
+    def __init__(self, ctx: Context, home: Home, meeting: Meeting) -> None:
         self._ctx = ctx
         self._home = home
-        self._book = book
+        self._meeting = meeting
 
     async def snapshot(self) -> Json:
-        return await view.snapshot(self._ctx, self._book, keys.backed_up(self._home))
+        return await view.snapshot(self._ctx, self._meeting, keys.backed_up(self._home))
 
     async def changes(self) -> AsyncIterator[None]:
         while True:
@@ -242,7 +243,9 @@ async def run_node(
             seams = Seams(
                 clock=clock,
                 randomness=randomness,
-                transport=Libp2pTransport(identity.peer_seed, clock, listen=listen),
+                transport=Libp2pTransport(
+                    identity.peer_seed, clock, listen=listen, announce=config.listen_announce
+                ),
                 store=store,
                 blobs=blobs,
                 compute=wrap(compute, blobs) if wrap else compute,
@@ -276,9 +279,10 @@ async def _run(
     ctx = runtime.build(seams, secrets, network_of(file), config.roles, payout, partials)
     book = PeerBook(seams.store)
     await book.load()
-    meeting = Meeting(ctx, book, file.seeds)
+    bound = Bound(config.listen_host, config.listen_port != 0)
+    meeting = Meeting(ctx, book, file.seeds, bound)
     meeting.serve()
-    node = Node(ctx, home, book)
+    node = Node(ctx, home, meeting)
     token = home.api_token(seams.randomness.token)
     async with seams.transport.running(), trio.open_nursery() as nursery:
         nursery.start_soon(compute.watch)

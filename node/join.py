@@ -15,6 +15,7 @@ from protocol.typed_data import RowRoot, recover
 
 AGENT = "openledger-node/0.1.0"
 REANNOUNCE_S = 600.0
+MAX_ADDRS = 8
 
 
 def needed_stake(params: Params, names: tuple[str, ...]) -> int:
@@ -102,8 +103,13 @@ def record(ctx: Context) -> NodeRecord:
     return NodeRecord(
         operator=ctx.operator,
         roles=roles.mask(ctx.roles),
-        addrs=tuple(ctx.seams.transport.addrs)[:8],
+        addrs=addresses(ctx),
         seal_key=seal_key(ctx.keys.seal_key),
         agent=AGENT,
         operator_signature=bytes(65),
     )
+
+
+def addresses(ctx: Context) -> tuple[str, ...]:
+    """Where to dial us: what others proved first, then what our sockets say."""
+    return tuple(dict.fromkeys((*ctx.reach.addrs, *ctx.seams.transport.addrs)))[:MAX_ADDRS]

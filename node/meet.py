@@ -1,45 +1,76 @@
-"""Meeting peers: seeds are dialled and kept, others are learnt from seeds and from node records."""
+"""Meeting peers: seeds are dialled and kept, others are learnt from seeds and from node records.
 
-from collections.abc import Sequence
+Everyone is greeted again every few seconds: that keeps clocks and versions compared, and shows each
+peer that this life of the key is there. A second node with one key is refused, and stops by itself.
+"""
+
+import itertools
+from collections.abc import Iterable, Sequence
 
 import trio
 
-from bootstrap.handshake import Handshake, Hello, Refused
+from bootstrap import life
+from bootstrap.dialback import DialBack
+from bootstrap.handshake import DUPLICATE, Handshake, Hello, Refused
+from bootstrap.life import Life, Lives
 from bootstrap.seed import Seed, ask_peers
 from node.context import Context
-from node.join import AGENT
+from node.join import AGENT, addresses, node_records
+from node.reach import Bound, Reachability
+from p2p.backoff import Backoff
 from p2p.peers import PeerBook
 from p2p.redial import Redialer
 from protocol import roles
 from protocol.errors import OpenLedgerError, PeerError
-from protocol.messages import NodeRecord
 from protocol.seams import PeerId
 from protocol.signing import WIRE_VERSION
 
-LOOK_S = 2.0
+LOOK_S = 1.0
+MAX_DIALS = 16  # begun in one look
+ANYWHERE = Bound()
+BOOK_S = 60.0  # a peer's entry is written so often when nothing in it changed
+COPIED_S = (
+    20.0  # a life that ended is forgotten by then; one that still holds our key is another node's
+)
 
 
 class Meeting:
     """Handshakes, the peer book and the search for peers of one node."""
 
-    def __init__(self, ctx: Context, book: PeerBook, seeds: Sequence[str]) -> None:
+    def __init__(
+        self, ctx: Context, book: PeerBook, seeds: Sequence[str], bound: Bound = ANYWHERE
+    ) -> None:
         self._ctx = ctx
-        self._book = book
-        self._greeted: set[PeerId] = set()
+        self.book = book
+        self.hellos: dict[PeerId, Hello] = {}  # of connected peers that work with us
+        self.refused: dict[PeerId, Refused] = {}  # of connected peers that do not
+        self._lives = Lives()
+        self._session = ctx.seams.randomness.token(16)
+        self._started = int(ctx.seams.clock.now())
+        self._due: dict[PeerId, float] = {}  # when to greet again
+        self._dials = Backoff()
+        self._copied: float | None = None  # since when our key is held by another
         transport, clock = ctx.seams.transport, ctx.seams.clock
         own = f"/p2p/{transport.peer_id}"
         self._seeds = tuple(seed for seed in seeds if not seed.endswith(own))
-        self._handshake = Handshake(transport, clock, self._hello, self._met)
+        self._handshake = Handshake(transport, clock, self._hello, self._met, self._elder)
         self._seed = Seed(transport, book, clock, ctx.seams.randomness)
-        self._redialer = Redialer(transport, self._seeds, clock, ctx.seams.randomness)
+        self._dialback = DialBack(transport, clock)
+        self.redialer = Redialer(transport, self._seeds, clock, ctx.seams.randomness)
+        self.reachability = Reachability(ctx, self._dialback, self._judges, bound)
 
     def serve(self) -> None:
         """Register handlers; before the transport runs."""
         self._handshake.serve()
         self._seed.serve()
+        self._dialback.serve()
+
+    # -- what is said ---
 
     def _hello(self, now: int) -> Hello:
         ctx = self._ctx
+        seed, network = ctx.keys.peer_seed, ctx.network.id
+        own = life.alive(seed, network, self._session, self._started, now)
         return Hello(
             version=WIRE_VERSION,
             network=ctx.network.id,
@@ -48,59 +79,130 @@ class Meeting:
             time=now,
             agent=AGENT,
             roles=roles.mask(ctx.roles),
-            addrs=tuple(ctx.seams.transport.addrs)[:8],
+            addrs=addresses(ctx),
+            life=own,
+            reach=ctx.reach.verdict,
         )
 
+    def _elder(self, peer: PeerId, hello: Hello) -> Life | None:
+        count = sum(link.peer == peer for link in self._ctx.seams.transport.links())
+        return self._lives.elder(peer, hello.life, count, self._ctx.seams.clock.now())
+
     async def _met(self, peer: PeerId, hello: Hello) -> None:
-        names = roles.names(hello.roles)
-        await self._book.met(peer, hello.addrs, hello.agent, names, self._ctx.seams.clock.now())
+        now, known = self._ctx.seams.clock.now(), self.book.get(peer)
+        self.refused.pop(peer, None)
+        self.hellos[peer] = hello
+        if known.agent != hello.agent or known.last_seen < now - BOOK_S:
+            names = roles.names(hello.roles)
+            await self.book.met(peer, hello.addrs, hello.agent, names, now)
+
+    # -- life ---
 
     async def run(self) -> None:
-        """Until cancelled; the transport must be running."""
+        """Until cancelled; the transport must be running. Raises OperatorError ``duplicate-key``."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._redialer.run)
+            nursery.start_soon(self.redialer.run)
+            nursery.start_soon(self.reachability.run)
             while True:
-                await self._round()
+                await self._round(nursery)
                 await self._ctx.seams.clock.sleep(LOOK_S)
 
-    async def _round(self) -> None:
-        """Greet who is new, note who is gone, dial who is known but not connected."""
-        ctx = self._ctx
+    async def _round(self, nursery: trio.Nursery) -> None:
+        """Note who is gone; start greeting who is due and dialling who is known but not connected.
+
+        Nobody waits for a slow one: a life that is not heard in time counts as ended.
+        """
+        ctx, now = self._ctx, self._ctx.seams.clock.now()
         connected = set(ctx.seams.transport.peers())
-        for peer in sorted(self._greeted - connected):
-            self._greeted.discard(peer)
-            await self._book.lost(peer, "connection lost")
-            ctx.note("peers", f"lost {peer[-8:]}")
-        for peer in sorted(connected - self._greeted):
-            await ctx.attempt("peers", self._greet, peer)
+        await self._part(connected)
         if not connected and self._seeds:
             ctx.fail("peers", PeerError("no-peers", "no seed answers; trying again"))
-        for addr in self._known():
-            if addr.rpartition("/p2p/")[2] not in connected:
-                await ctx.attempt("peers", self._dial, addr)
+        for peer in sorted(connected):
+            if self._due.get(peer, 0.0) <= now:
+                self._due[peer] = now + life.GREET_SECONDS
+                nursery.start_soon(ctx.attempt, "peers", self._greet, peer)
+        due = (known for known in self._known(connected) if self._dials.due(known[0], now))
+        for peer, addrs in itertools.islice(due, MAX_DIALS):
+            self._dials.tried(peer, now)
+            nursery.start_soon(self._dial, peer, addrs)
+        self._conclude()
 
-    def _known(self) -> list[str]:
-        own = self._ctx.seams.transport.peer_id
-        now = self._ctx.seams.clock.now()
-        letters = [x for x in self._ctx.mail.letters(NodeRecord) if x.envelope.expires > now]
-        announced = [addr for letter in letters for addr in letter.body.addrs[:1]]
-        return [a for a in dict.fromkeys(announced) if not a.endswith(f"/p2p/{own}")]
-
-    async def _dial(self, ctx: Context, addr: str) -> None:
-        await ctx.seams.transport.dial(addr)
+    async def _part(self, connected: set[PeerId]) -> None:
+        for peer in sorted(set(self._due) - connected):
+            refused = self.refused.pop(peer, None)
+            del self._due[peer]
+            self._lives.forget(peer)
+            if self.hellos.pop(peer, None) or refused:
+                reason = f"refused: {refused.reason}" if refused else "connection lost"
+                await self.book.lost(peer, reason)
+                self._ctx.note("peers", f"lost {peer[-8:]} ({reason})")
 
     async def _greet(self, ctx: Context, peer: PeerId) -> None:
+        first = peer not in self.hellos
         answer = await self._handshake.greet(peer)
-        self._greeted.add(peer)
         if isinstance(answer, Refused):
-            raise PeerError(answer.reason, f"{answer.text} {answer.remedy}")
-        ctx.note("peers", f"met {peer[-8:]} ({answer.agent})")
-        if any(seed.endswith(f"/p2p/{peer}") for seed in self._seeds):
-            for addr in await ask_peers(ctx.seams.transport, peer):
-                await self._try(ctx, addr)
+            await self._refuse(peer, answer)
+        elif first:
+            ctx.note("peers", f"met {peer[-8:]} ({answer.agent})")
+            if any(seed.endswith(f"/p2p/{peer}") for seed in self._seeds):
+                for addr in await ask_peers(ctx.seams.transport, peer):
+                    await self.book.heard_of(addr.rpartition("/p2p/")[2], addr)
 
-    async def _try(self, ctx: Context, addr: str) -> None:
-        try:
-            await ctx.seams.transport.dial(addr)
-        except OpenLedgerError as error:
-            ctx.fail("peers", error)
+    async def _refuse(self, peer: PeerId, refused: Refused) -> None:
+        ctx, known = self._ctx, self.refused.get(peer)
+        self.hellos.pop(peer, None)
+        self.refused[peer] = refused
+        ctx.fail("peers", PeerError(refused.reason, f"{refused.text} {refused.remedy}"))
+        if known != refused:
+            await self.book.lost(peer, f"refused: {refused.reason}")
+
+    def _conclude(self) -> None:
+        """What the refusals mean for this node as a whole."""
+        ctx, now = self._ctx, self._ctx.seams.clock.now()
+        if DUPLICATE in self.refused.values():
+            self._copied = now if self._copied is None else self._copied
+            ctx.standby = ctx.duty = f"{DUPLICATE.text} {DUPLICATE.remedy}"
+            if now - self._copied > COPIED_S:
+                raise DUPLICATE.error()
+            return
+        self._copied, ctx.standby = None, ""
+        if self.refused and not self.hellos:
+            worst = next(iter(self.refused.values()))
+            ctx.duty = f"refused by all {len(self.refused)} peers: {worst.text} {worst.remedy}"
+
+    # -- dialling ---
+
+    def _known(self, connected: set[PeerId]) -> Iterable[tuple[PeerId, tuple[str, ...]]]:
+        """Peers to dial, by what they say of themselves, else by what others say of them."""
+        ctx, now = self._ctx, self._ctx.seams.clock.now()
+        said = {
+            peer: record.addrs
+            for operator, record in node_records(ctx).items()
+            if (peer := ctx.peer_of(operator)) is not None
+        }
+        book = {entry.peer: entry.addrs for entry in self.book.dialable(now)}
+        for peer in sorted(said.keys() | book.keys()):
+            addrs = tuple(dict.fromkeys((*said.get(peer, ()), *book.get(peer, ()))))
+            if addrs and peer not in connected and peer != ctx.seams.transport.peer_id:
+                yield peer, addrs
+
+    async def _dial(self, peer: PeerId, addrs: tuple[str, ...]) -> None:
+        """Try each address until one answers; after a failure wait longer and longer."""
+        ctx = self._ctx
+        for addr in addrs:
+            try:
+                await ctx.seams.transport.dial(addr)
+            except OpenLedgerError as error:
+                ctx.fail("peers", error)
+            else:
+                self._dials.reached(peer)
+                return
+
+    def _judges(self) -> list[PeerId]:
+        """Whom to ask for a dial-back: the network's seeds, then seeds by role, then anybody."""
+        named = {seed.rpartition("/p2p/")[2] for seed in self._seeds}
+
+        def rank(peer: PeerId) -> tuple[bool, bool, PeerId]:
+            return peer not in named, not roles.has(self.hellos[peer].roles, "seed"), peer
+
+        return sorted(self.hellos, key=rank)

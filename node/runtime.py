@@ -90,9 +90,10 @@ async def _hear(ctx: Context, peer: str, topic: str, body: bytes) -> None:
 
 async def _loop(ctx: Context, stage: Stage) -> None:
     while True:
-        try:
-            await stage.act(ctx)
-        except OpenLedgerError as error:
-            ctx.fail(stage.name, error)
+        if not ctx.standby:
+            try:
+                await stage.act(ctx)
+            except OpenLedgerError as error:
+                ctx.fail(stage.name, error)
         await ctx.seams.clock.sleep(ctx.pace.rest)
         await ctx.changed(ctx.pace.tick)

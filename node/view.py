@@ -7,20 +7,19 @@ smallest unit, times are Unix seconds.
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from node import view_money, view_work
+from node import view_money, view_peers, view_work
 from node.context import Context
 from node.epoch import claimable
 from node.facade import Json
-from node.join import AGENT, node_records
-from p2p.peers import PeerBook
-from protocol import roles
+from node.join import AGENT
+from node.meet import Meeting
 from protocol.errors import OpenLedgerError
 from protocol.ids import checksum
 
 LOG_LINES = 200
 
 
-async def snapshot(ctx: Context, book: PeerBook | None, backed_up: bool) -> Json:
+async def snapshot(ctx: Context, meeting: Meeting, backed_up: bool) -> Json:
     """All sections. A body that has not arrived yet is left out, and its absence is a counted failure."""
     sections: dict[str, Callable[[], Awaitable[Any]]] = {
         "datanets": lambda: view_work.datanets(ctx),
@@ -31,8 +30,8 @@ async def snapshot(ctx: Context, book: PeerBook | None, backed_up: bool) -> Json
         "answers": lambda: view_money.answers(ctx),
     }
     found: Json = {
-        "status": await _status(ctx, backed_up),
-        "peers": _peers(ctx, book),
+        "status": await _status(ctx, meeting, backed_up),
+        "peers": view_peers.peers(ctx, meeting),
         "slashes": view_money.slashes(ctx),
         "claims": view_money.claims(ctx),
     }
@@ -50,7 +49,7 @@ async def snapshot(ctx: Context, book: PeerBook | None, backed_up: bool) -> Json
     return found
 
 
-async def _status(ctx: Context, backed_up: bool) -> Json:
+async def _status(ctx: Context, meeting: Meeting, backed_up: bool) -> Json:
     chain, board = ctx.seams.chain, ctx.board
     index, waiting, _ = await claimable(ctx)
     zero = ctx.failures.get("published-to-0-peers")
@@ -74,36 +73,10 @@ async def _status(ctx: Context, backed_up: bool) -> Json:
         "duty": ctx.duty,
         "mesh": {ctx.network.topic: len(ctx.seams.transport.peers())},
         "published_to_zero": zero.count if zero else 0,
+        "reachability": view_peers.reachability(ctx),
+        "refused_by": view_peers.refusals(meeting),
+        "wire": view_peers.wire(meeting),
     }
-
-
-def _peers(ctx: Context, book: PeerBook | None) -> list[Json]:
-    """Everyone registered on chain or connected, with what this node knows of them."""
-    connected = set(ctx.seams.transport.peers())
-    records = node_records(ctx)
-    known = {entry.peer: entry for entry in (book.all() if book else ())}
-    operators = {ctx.peer_of(operator): operator for operator in list(ctx.board.nodes)}
-    found = []
-    for peer in sorted({p for p in (*operators, *connected) if p}):
-        operator = operators.get(peer)
-        entry = ctx.board.node(operator) if operator else None
-        record = records.get(operator) if operator else None
-        seen = known.get(peer)
-        latency = seen.latency if seen else None
-        found.append(
-            {
-                "peer_id": peer,
-                "operator": checksum(operator) if operator else None,
-                "roles": list(roles.names(entry.roles)) if entry else [],
-                "addrs": list(record.addrs) if record else [],
-                "connected": peer in connected or peer == ctx.seams.transport.peer_id,
-                "latency_ms": None if latency is None else round(latency * 1_000, 1),
-                "agent": record.agent if record else "",
-                "last_seen": seen.last_seen if seen else None,
-                "lost_reason": (seen.loss or None) if seen else None,
-            }
-        )
-    return found
 
 
 def _failures(ctx: Context) -> list[Json]:

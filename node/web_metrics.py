@@ -1,5 +1,6 @@
 """Prometheus text of a snapshot: what failed by reason, and the figures of the overview."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -26,9 +27,8 @@ class _Snapshot(Collector):
             "Messages that reached no peer",
             value=status["published_to_zero"],
         )
-        connected = sum(peer["connected"] for peer in self.snapshot["peers"])
+        yield from _peers(self.snapshot["peers"], status)
         for name, text, value in (
-            ("peers_connected", "Peers connected now", connected),
             ("chain_head", "Number of the newest block seen", status["head"]["number"]),
             ("chain_head_seconds", "Unix time of the newest block", status["head"]["time"]),
             ("stake_base_units", "Stake of the operator", int(status["stake"])),
@@ -58,4 +58,59 @@ def _mesh(mesh: dict[str, int]) -> Metric:
     family = GaugeMetricFamily("openledger_mesh_peers", "Peers in a topic", labels=["topic"])
     for topic, peers in mesh.items():
         family.add_metric([topic], peers)
+    return family
+
+
+def _peers(peers: list[dict[str, Any]], status: Json) -> Iterable[Metric]:
+    """Links, refusals, versions and the verdict on reachability."""
+    others = [peer for peer in peers if peer["peer_id"] != status["peer_id"]]
+    linked = [peer for peer in others if peer["connected"]]
+    wire = status["wire"]
+    for name, text, value in (
+        ("peers_connected", "Peers connected now", len(linked)),
+        ("peers_known", "Peers registered, linked or remembered", len(others)),
+        ("peers_relayed", "Peers reached through a relay only", _count(linked, "relayed")),
+        ("peers_newer", "Connected peers of a newer wire version", wire["newer"]),
+        ("wire_version", "Highest wire version that this node speaks", wire["version"]),
+    ):
+        yield GaugeMetricFamily(f"openledger_{name}", text, value=value)
+    yield _by("direction", "Connected peers by who dialled", [peer["direction"] for peer in linked])
+    yield _by("lost", "Peers that are gone, by reason", _lost(others))
+    refused = GaugeMetricFamily(
+        "openledger_peers_refused", "Connected peers that refuse this node", labels=["reason"]
+    )
+    for one in status["refused_by"]:
+        refused.add_metric([one["reason"]], one["peers"])
+    yield refused
+    verdict = GaugeMetricFamily(
+        "openledger_reachability", "1 for the verdict in force", labels=["verdict"]
+    )
+    for name in ("unknown", "public", "relayed", "outbound-only"):
+        verdict.add_metric([name], float(status["reachability"]["verdict"] == name))
+    yield verdict
+    yield _latency(linked)
+
+
+def _count(peers: list[dict[str, Any]], field: str) -> int:
+    return sum(bool(peer[field]) for peer in peers)
+
+
+def _lost(peers: list[dict[str, Any]]) -> list[str | None]:
+    return [peer["lost_reason"] for peer in peers if not peer["connected"]]
+
+
+def _by(name: str, text: str, values: list[str | None]) -> Metric:
+    family = GaugeMetricFamily(f"openledger_peers_{name}", text, labels=[name])
+    for value, number in sorted(Counter(value or "unknown" for value in values).items()):
+        family.add_metric([value], number)
+    return family
+
+
+def _latency(linked: list[dict[str, Any]]) -> Metric:
+    family = GaugeMetricFamily(
+        "openledger_peer_latency_seconds", "Last round trip to a connected peer", labels=["peer"]
+    )
+    for peer in linked:
+        if peer["latency_ms"] is not None:
+            family.add_metric([peer["peer_id"]], peer["latency_ms"] / 1_000)
     return family

@@ -1,6 +1,6 @@
 """``status``, ``peers`` and ``dashboard``: what the running node says of itself."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,11 +24,17 @@ def status(context: typer.Context, as_json: JsonFlag = False) -> None:
         ("Payout", value["payout"] or "none chosen"),
         ("Roles", ", ".join(value["roles"])),
         ("Network", f"{value['network']}, chain {value['chain_id']}, block {head['number']}"),
+        ("Reachable", _reachable(value["reachability"])),
         ("Stake", money(value["stake"])),
         ("Claimable", money(value["claimable_open"])),
         ("Claimed", money(value["claimed_open"])),
         ("Mesh", ", ".join(f"{t}: {n} peers" for t, n in value["mesh"].items()) or "no topic"),
+        ("Wire", _newer(value["wire"])),
         ("Keys", "backed up" if value["backed_up"] else "NOT backed up: openledger backup FILE"),
+    ]
+    rows += [
+        (f"Refused by {one['peers']}", f"{one['reason']}: {one['text']} {one['remedy']}")
+        for one in value["refused_by"]
     ]
     print_table(["", ""], rows, "")
 
@@ -43,15 +49,37 @@ def peers(context: typer.Context, as_json: JsonFlag = False) -> None:
     rows = [
         (
             peer["peer_id"],
-            "connected" if peer["connected"] else peer["lost_reason"],
-            ", ".join(peer["roles"]),
-            short(peer["operator"] or ""),
+            _state(peer),
+            peer["direction"],
             "" if peer["latency_ms"] is None else f"{peer['latency_ms']} ms",
+            ", ".join(peer["roles"]),
+            peer["agent"],
+            "relayed" if peer["relayed"] else peer["reach"],
+            short(peer["operator"] or ""),
         )
         for peer in value
     ]
     empty = "No peers yet: the node is dialling the network's seeds. Try: openledger doctor"
-    print_table(["Peer", "State", "Roles", "Operator", "Latency"], rows, empty)
+    columns = ["Peer", "State", "Way", "Latency", "Roles", "Agent", "Reach", "Operator"]
+    print_table(columns, rows, empty)
+
+
+def _reachable(reach: dict[str, Any]) -> str:
+    return f"{reach['verdict']}: {reach['why']}. {reach['advice']}".strip()
+
+
+def _newer(wire: dict[str, Any]) -> str:
+    text = f"version {wire['version']}"
+    if not wire["newer"]:
+        return text
+    return f"{text}; {wire['newer']} of {wire['peers']} peers are newer: update openledger-node"
+
+
+def _state(peer: dict[str, Any]) -> str:
+    """Connected, or why not."""
+    if peer["refused"]:
+        return f"refused: {peer['refused']}"
+    return "connected" if peer["connected"] else peer["lost_reason"] or "never met"
 
 
 @app.command(rich_help_panel=WATCH)

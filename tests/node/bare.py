@@ -15,7 +15,7 @@ from protocol.compute import Hyper
 from protocol.ids import ZERO, chain_id_of, content_id
 from protocol.messages import JobSpec
 from protocol.params import OPEN, SIMNET
-from protocol.seams import Block, TxReceipt
+from protocol.seams import Block, Clock, Randomness, Transport, TxReceipt
 from protocol.signing import peer_id_of, public_key
 from protocol.typed_data import address_of
 from simnet.seams import MemoryStore, SeededRandomness, TrioClock
@@ -67,15 +67,27 @@ class Still(MemoryTransport):
         return 1
 
 
-def node(name: str, members: tuple[str, ...], seats: tuple[str, ...] = ()) -> Context:
+def peer(name: str) -> str:
+    """A member's peer id."""
+    return peer_id_of(public_key(keys(name).peer_seed))
+
+
+def node(
+    name: str,
+    members: tuple[str, ...],
+    seats: tuple[str, ...] = (),
+    transport: Transport | None = None,
+    clock: Clock | None = None,
+    randomness: Randomness | None = None,
+) -> Context:
     """A member's context at block 1; all members are registered, staked and hold all roles."""
-    blobs, clock = MemoryBlobs(), TrioClock(0.0)
+    blobs, clock = MemoryBlobs(), clock or TrioClock(0.0)
     wires = Wires(clock, Draws(SeededRandomness(b"wires")), Conditions(0.0, 0.0))
     own = keys(name)
     seams = Seams(
         clock=clock,
-        randomness=SeededRandomness(name.encode()),
-        transport=Still(wires, peer_id_of(public_key(own.peer_seed)), clock),
+        randomness=randomness or SeededRandomness(name.encode()),
+        transport=transport or Still(wires, peer(name), clock),
         store=MemoryStore((JOURNAL,)),
         blobs=blobs,
         compute=SimpleNamespace(),
@@ -91,7 +103,7 @@ def node(name: str, members: tuple[str, ...], seats: tuple[str, ...] = ()) -> Co
         seats=aggregators,
         quorum=len(seats) // 2 + 1,
         committee=(),
-        treasury=operator(members[0]),
+        treasury=operator((*members, name)[0]),
     )
     ctx = runtime.build(seams, own, network, ROLES, bytes(20))
     for member in members:

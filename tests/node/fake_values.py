@@ -35,6 +35,23 @@ def _status() -> dict[str, Any]:
         "duty": "Verifying step 5 of unit 3fa9c1d2, because the beacon of block 408 drew it.",
         "mesh": {"datanets": 6, "jobs": 6, "verdicts": 0},
         "published_to_zero": 2,
+        "reachability": {
+            "verdict": "outbound-only",
+            "why": "2 of 2 seeds could not dial /ip4/198.51.100.7/tcp/4001",
+            "advice": "Forward TCP port 4001 of the router to 192.168.1.5:4001.",
+            "addrs": [],
+            "observed": "198.51.100.7",
+            "asked": 2,
+        },
+        "refused_by": [
+            {
+                "reason": "clock-skew",
+                "text": "The clocks differ by 95 s, limit 30 s.",
+                "remedy": "Synchronise this machine's clock.",
+                "peers": 1,
+            }
+        ],
+        "wire": {"version": 1, "peers": 3, "newer": 1},
     }
 
 
@@ -45,10 +62,16 @@ def _peers() -> list[dict[str, Any]]:
             "operator": operator,
             "roles": roles,
             "addrs": [f"/ip4/127.0.0.1/tcp/41{len(name)}01/p2p/12D3KooW{name * 4}"],
+            "stake": str(100 * OPEN),
             "connected": lost is None,
+            "direction": None if lost else "out" if "seed" in roles else "in",
+            "relayed": False,
             "latency_ms": None if lost else 3,
             "agent": "openledger/0.1.0",
+            "wire": None if lost else 1,
+            "reach": None if lost else "public",
             "last_seen": NOW - 4,
+            "refused": None,
             "lost_reason": lost,
         }
 
