@@ -6,7 +6,7 @@ import typer
 
 from node.cli import client
 from node.cli.app import WATCH, JsonFlag, app, home_of
-from node.cli.output import money, print_json, print_line, print_table, short
+from node.cli.output import money, print_json, print_line, print_table
 
 
 @app.command(rich_help_panel=WATCH)
@@ -48,19 +48,18 @@ def peers(context: typer.Context, as_json: JsonFlag = False) -> None:
         return
     rows = [
         (
-            peer["peer_id"],
+            f"…{peer['peer_id'][-8:]}",
             _state(peer),
             peer["direction"],
             "" if peer["latency_ms"] is None else f"{peer['latency_ms']} ms",
             ", ".join(peer["roles"]),
             peer["agent"],
             "relayed" if peer["relayed"] else peer["reach"],
-            short(peer["operator"] or ""),
         )
         for peer in value
     ]
     empty = "No peers yet: the node is dialling the network's seeds. Try: openledger doctor"
-    columns = ["Peer", "State", "Way", "Latency", "Roles", "Agent", "Reach", "Operator"]
+    columns = ["Peer", "State", "Way", "Latency", "Roles", "Agent", "Reach"]
     print_table(columns, rows, empty)
 
 
