@@ -49,7 +49,7 @@ def peers(ctx: Context, meeting: Meeting) -> list[Json]:
         links.setdefault(link.peer, []).append(link)
     known = {entry.peer for entry in meeting.book.all()}
     found = []
-    for peer in sorted({p for p in (*operators, *links, *known, own) if p}):
+    for peer in sorted({p for p in (*operators, *links, *known) if p}):
         operator = operators.get(peer)
         record = records.get(operator) if operator else None
         entry = _registered(ctx, operator) | _met(meeting, peer, record)
