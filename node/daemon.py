@@ -171,7 +171,7 @@ class Node:
         return await view_money.answer(ctx, found.item, blob, receipt)
 
     async def claim(self) -> Json:
-        ctx = self._ctx
+        ctx = self._owner()
         payout = checksum(ctx.payout)
         before = await ctx.seams.chain.read("OpenToken", "balanceOf", payout)
         _, amount, _ = await epoch.claimable(ctx)
@@ -203,6 +203,8 @@ class Node:
 
 
 def _why(found: Json) -> str:
+    if found["status"]["owner_index"] is None:
+        return f"this node is not registered as an owner yet: {found['status']['duty']}"
     waiting = int(found["status"]["claimable_open"])
     if waiting:
         return f"{waiting / OPEN:g} OPEN can be claimed now; the daemon does so by itself"

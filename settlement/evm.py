@@ -49,14 +49,18 @@ class EvmChain:
 
     async def start(self) -> None:
         """Check the endpoint. Raises OperatorError ``wrong-chain``, ChainError ``unreachable``."""
-        async with self._translated():
-            found = await self._web3.eth.chain_id
+        found = await self.served_chain()
         if found != self._chain_id:
             raise OperatorError(
                 "wrong-chain",
                 f"{self._url} serves chain {found}, this network is on chain {self._chain_id}.",
                 "Set the RPC URL of the network's chain.",
             )
+
+    async def served_chain(self) -> int:
+        """The chain id that the endpoint names. Raises ChainError ``unreachable``."""
+        async with self._translated():
+            return int(await self._web3.eth.chain_id)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -13,7 +13,9 @@ from node.config import NodeConfig, load_config, write_config
 from node.doctor import (
     MIN_DISK_BYTES,
     ChainFacts,
+    Endpoint,
     Finding,
+    Probes,
     check_clock,
     check_compute,
     check_port,
@@ -24,6 +26,7 @@ from node.home import Home
 from node.keys import create_identity, export_backup, load_identity
 from protocol.errors import ChainError
 from protocol.params import OPEN, preset
+from tests.node.fake_values import full_snapshot
 
 NOW = 1_767_225_600
 PAYOUT = "0x52908400098527886E0F7030069857D2E4169EE7"
@@ -46,10 +49,14 @@ def home(tmp_path: Path) -> Home:
 
 
 def faults(home: Home, config: NodeConfig | None = None, **changed: Any) -> dict[str, Finding]:
-    probe = changed.get("probe", lambda _: changed.get("facts", GOOD))
+    probes = Probes(
+        chain=changed.get("probe", lambda _: changed.get("facts", GOOD)),
+        endpoints=lambda _: changed.get("endpoints", []),
+        running=lambda: changed.get("status"),
+    )
     free = changed.get("free", MIN_DISK_BYTES)
     config = config or load_config(home)
-    found = examine(home, config, lambda: load_identity(home), probe, NOW, free)
+    found = examine(home, config, lambda: load_identity(home), probes, NOW, free)
     return {finding.check: finding for finding in found if not finding.ok}
 
 
@@ -116,3 +123,24 @@ def test_a_compute_child_that_cannot_start_shows_its_last_line() -> None:
     broken = check_compute([sys.executable, "-c", "import no_such_model_library"])
     assert not broken.ok
     assert "no_such_model_library" in broken.text
+
+
+def test_endpoints_that_differ_in_anything_are_named(home: Home) -> None:
+    one = Endpoint("http://one", 31_337, 100, 90, b"a" * 32)
+    assert faults(home, endpoints=[one]) == faults(home, endpoints=[one, one]) == {}
+    for other, says in (
+        (replace(one, url="http://two", hash=b"b" * 32), "they disagree"),
+        (replace(one, url="http://two", chain_id=1), "chain 1"),
+        (replace(one, url="http://two", head=200), "http://one is 100 blocks behind"),
+        (Endpoint("http://two", fault="unreachable: no"), "http://two: unreachable"),
+    ):
+        finding = faults(home, endpoints=[one, other])["endpoints"]
+        assert says in finding.text and finding.remedy
+
+
+def test_a_running_node_tells_who_refuses_it_and_whether_it_can_be_dialled(home: Home) -> None:
+    status = full_snapshot()["status"]
+    found = faults(home, status=status)
+    assert set(found) == {"clock-skew"}
+    assert "1 peers refuse this node" in found["clock-skew"].text
+    assert "reachable" in faults(home, status={**status, "roles": ["seed"]})
