@@ -22,7 +22,7 @@ export HF_HUB_OFFLINE := 1
 # A moved checkout is set up anew: scripts and the editable install hold absolute paths.
 MOVED := $(shell test "$$(cat .venv/.ready 2>/dev/null)" = "$$(pwd -P)" || echo moved)
 
-.PHONY: help setup demo test check bench sim rebuild pins moved
+.PHONY: help setup demo test nightly check bench sim rebuild pins moved
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -51,6 +51,9 @@ demo: setup ## a local network of real processes goes once round the loop
 
 test: setup ## the tests (ARGS are pytest's)
 	@$(BIN)/python -m pytest $(ARGS)
+
+nightly: setup ## forge with 100,000 fuzz runs a test and 1e6 invariant calls (needs npm)
+	@$(BIN)/python -m tests.contracts.foundry --nightly
 
 check: setup ## format, lint, doors, types, layers, contract artifacts
 	@$(BIN)/ruff format --check --quiet . || { \

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {Vm} from "./Vm.sol";
+
+/// @title The committed artifacts, deployed as settlement/deploy.py deploys them.
+/// @dev Accounts are those of tests/contracts/scene.py: account n has the key n repeated 32 times; 0
+/// deploys and has the supply, 1 to 4 are operators with payout addresses 5 to 8, 1 to 3 aggregators.
+abstract contract World {
+    Vm internal constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
+    uint256 internal constant OPEN = 1e18;
+    uint256 internal constant START = 1_800_000_000;
+    uint256 private constant REPEATED =
+        0x0101010101010101010101010101010101010101010101010101010101010101;
+
+    string private _deployment;
+
+    error Failed(string what);
+
+    function deploy() internal {
+        vm.warp(START);
+        _deployment = vm.readFile(vm.envString("OPENLEDGER_DEPLOYMENT"));
+        address[] memory places = vm.parseJsonAddressArray(_deployment, ".addresses");
+        bytes[] memory code = vm.parseJsonBytesArray(_deployment, ".code");
+        for (uint256 i = 0; i < code.length; ++i) {
+            bytes memory creation = code[i];
+            vm.prank(account(0));
+            address made;
+            assembly {
+                made := create(0, add(creation, 32), mload(creation))
+            }
+            check(made == places[i], "a contract is not at its predicted address");
+        }
+    }
+
+    function place(string memory contract_) internal view returns (address) {
+        return vm.parseJsonAddress(_deployment, string.concat(".at.", contract_));
+    }
+
+    function key(uint256 number) internal pure returns (uint256) {
+        return REPEATED * (number + 1);
+    }
+
+    function account(uint256 number) internal pure returns (address) {
+        return vm.addr(key(number));
+    }
+
+    function check(bool holds, string memory what) internal pure {
+        if (!holds) revert Failed(what);
+    }
+
+    /// @dev `value` folded into least..most.
+    function within(uint256 value, uint256 least, uint256 most) internal pure returns (uint256) {
+        return least + (value % (most - least + 1));
+    }
+
+    function signature(uint256 signer, bytes32 digest) internal pure returns (bytes memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key(signer), digest);
+        return abi.encodePacked(r, s, v);
+    }
+}

@@ -1,0 +1,128 @@
+"""forge over the committed artifacts: ``python -m tests.contracts.foundry [--nightly] [ARGS...]``.
+
+Needs node and npm; forge, solc and OpenZeppelin come from ``forge/package-lock.json``. What is tested
+is not compiled here: the creation code of ``settlement/artifacts`` is deployed as
+``settlement/deploy.py`` orders it. ``--nightly`` runs 100,000 fuzz runs a test and 1e6 calls over all
+invariants, and prints its figures. Other arguments are forge's (``--match-test``, ``-vvv``).
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from eth_abi.abi import encode
+
+from protocol.errors import OperatorError
+from settlement import abi
+from settlement.deploy import constructor_args, predicted
+from tests.settlement.pair import ACCOUNTS, PARAMS
+
+PROJECT = Path(__file__).parent / "forge"
+MODULES = PROJECT / "node_modules"
+CALLS = 1_000_000  # of a nightly run, over all invariants together
+DEPTH = 500  # calls in one nightly sequence
+
+
+def main() -> None:
+    """The command; forge's exit status."""
+    arguments = sys.argv[1:]
+    nightly = "--nightly" in arguments
+    begin = time.monotonic()
+    done = run(*[each for each in arguments if each != "--nightly"], nightly=nightly)
+    sys.stdout.write(done.stdout + done.stderr)
+    sys.stdout.write(f"{figures(done.stdout)} in {time.monotonic() - begin:,.0f} s\n")
+    sys.exit(done.returncode)
+
+
+def missing() -> str:
+    """Why forge cannot run here; empty when it can."""
+    absent = [tool for tool in ("node", "npm") if shutil.which(tool) is None]
+    return f"{' and '.join(absent)} not installed: forge's tests of the contracts" if absent else ""
+
+
+def run(
+    *arguments: str, nightly: bool = False, artifacts: Path = abi.ARTIFACTS
+) -> "subprocess.CompletedProcess[str]":
+    """``forge test`` on these artifacts. Raises OperatorError ``no-node``."""
+    if reason := missing():
+        raise OperatorError("no-node", reason, "Install Node.js 20 or newer.")
+    install()
+    environment = {
+        **os.environ,
+        "FOUNDRY_DISABLE_NIGHTLY_WARNING": "1",
+        "OPENLEDGER_DEPLOYMENT": str(deployment(artifacts)),
+    }
+    if nightly:
+        environment |= {
+            "FOUNDRY_PROFILE": "nightly",
+            "FOUNDRY_INVARIANT_DEPTH": str(DEPTH),
+            "FOUNDRY_INVARIANT_RUNS": str(-(-CALLS // (DEPTH * invariants()))),
+        }
+    forge = str(MODULES / ".bin" / "forge")
+    return subprocess.run(
+        [forge, "test", *arguments],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def install() -> None:
+    """The packages of the lock file, once for each lock file."""
+    lock = hashlib.sha256((PROJECT / "package-lock.json").read_bytes()).hexdigest()
+    ready = MODULES / ".ready"
+    if not ready.exists() or ready.read_text() != lock:
+        command = ["npm", "ci", "--ignore-scripts", "--silent", "--no-audit", "--no-fund"]
+        subprocess.run(command, cwd=PROJECT, check=True)
+        ready.write_text(lock)
+
+
+def deployment(artifacts: Path) -> Path:
+    """The file that ``World.sol`` deploys from: creation code by predicted address, in order."""
+    at = predicted(ACCOUNTS[0], 0)
+    code = []
+    for contract, args in constructor_args(PARAMS, at).items():
+        inputs = abi.constructor(contract)
+        words = encode([param.canonical for param in inputs], abi.typed(inputs, args))
+        raw = json.loads((artifacts / f"{contract}.json").read_text())
+        code.append(raw["bytecode"] + words.hex())
+    body = json.dumps({"at": at, "addresses": list(at.values()), "code": code}, indent=1)
+    path = PROJECT / "cache" / f"deployment-{hashlib.sha256(body.encode()).hexdigest()[:16]}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(body)
+    return path
+
+
+def invariants() -> int:
+    """How many invariant functions there are."""
+    return sum(
+        len(re.findall(r"function invariant_\w+", path.read_text()))
+        for path in (PROJECT / "test").glob("*.sol")
+    )
+
+
+def figures(output: str) -> str:
+    """What forge's report adds up to."""
+    fuzzed = sum(int(each) for each in re.findall(r"\(runs: (\d+), μ", output))
+    calls = sum(int(each) for each in re.findall(r"runs: \d+, calls: (\d+)", output))
+    passed, failed = (len(re.findall(rf"^\[{kind}", output, re.M)) for kind in ("PASS", "FAIL"))
+    return f"{passed} passed, {failed} failed; {fuzzed:,} fuzz runs, {calls:,} invariant calls"
+
+
+def report(output: str) -> dict[str, Any]:
+    """The tests of one run by name: whether each passed."""
+    lines = re.findall(r"^\[(PASS|FAIL)[^\]]*\] (\w+)\(", output, re.M)
+    return {name: kind == "PASS" for kind, name in lines}
+
+
+if __name__ == "__main__":
+    main()
