@@ -1,30 +1,7 @@
-// Peers, and Datanets with their shards.
+// Datanets with their shards.
 
-import { ago, count } from "/format.js";
+import { count } from "/format.js";
 import { Badge, Bar, Empty, Fact, Id, Owner, Panel, Table, html } from "/parts.js";
-
-export function Peers({ data: { peers, status } }) {
-  if (peers.length === 0) {
-    return html`<${Empty} what="No peers yet" command="openledger doctor"
-      why="The node dials the seeds of ${status.network}; each failed dial is listed under Failures with its reason." />`;
-  }
-  const others = peers.filter((peer) => peer.peer_id !== status.peer_id);
-  const connected = others.filter((peer) => peer.connected);
-  return html`
-    <${Panel} title="Peers" note="${connected.length} of ${others.length} connected">
-      <${Table} rows=${peers} mark=${(peer) => (peer.connected ? "" : "lost")} columns=${[
-        ["Peer", (peer) => html`<${Id} value=${peer.peer_id} />`],
-        ["State", (peer) => peer.peer_id === status.peer_id ? html`<${Badge}>this node<//>`
-          : peer.connected ? html`<${Badge} kind="good">connected<//>`
-          : html`<${Badge} kind="bad">${peer.lost_reason ?? "not connected"}<//>`],
-        ["Roles", (peer) => peer.roles.join(", ") || "–"],
-        ["Operator", (peer) => peer.operator ? html`<${Owner} address=${peer.operator} />` : "–"],
-        ["Latency", (peer) => (peer.latency_ms == null ? "–" : `${peer.latency_ms} ms`), "num"],
-        ["Seen", (peer) => (peer.last_seen == null ? "–" : ago(peer.last_seen))],
-        ["Agent", (peer) => peer.agent || "–"],
-      ]} />
-    <//>`;
-}
 
 export function Datanets({ data: { datanets } }) {
   if (datanets.length === 0) {

@@ -60,6 +60,7 @@ const Facts = ({ status }) => html`
     <dt>Payout</dt><dd>${hasPayout(status) ? html`<${Id} value=${status.payout} />` : html`<span class="warn">none chosen</span>`}</dd>
     <dt>Network</dt><dd>${status.network} <${Id} value=${status.network_id} /></dd>
     <dt>Chain</dt><dd>${status.chain_id}, block ${count(status.head.number)}, ${ago(status.head.time)}</dd>
+    <dt>Reachable</dt><dd><a href="#peers">${status.reachability.verdict}</a></dd>
     <dt>Version</dt><dd>${status.agent}</dd>
     <dt>Keys</dt><dd>${status.backed_up ? "backed up" : html`<span class="warn">not backed up</span>`}</dd>
   </dl>`;

@@ -95,7 +95,10 @@ async def test_every_page_shows_the_nodes_values_and_fits(
 ) -> None:
     expected = {
         "overview": ["Verifying step 5", "3.1415", "0 peers", "Not backed up", "openledger backup"],
-        "peers": ["ping-timeout", "3 of 4 connected"],
+        "peers": [
+            *("ping-timeout", "3 of 4 connected", "outbound-only", "Forward TCP port 4001"),
+            *("Refused by 1 peer", "95 s", "1 of 3 peers are newer", "we dialled"),
+        ],
         "datanets": ["king-james", "87.3 %", "near-duplicate", "No shards"],
         "rounds": ["3.912", "3.405", "13.0 %", "distance 0.237 above tolerance"],
         "verdicts": ["B: gradient differs", "0.2370", "3.9e-6", "8 OPEN"],
@@ -115,6 +118,9 @@ async def test_every_page_shows_the_nodes_values_and_fits(
             root = "document.documentElement"
             spare = visit.page.evaluate(f"{root}.scrollWidth - {root}.clientWidth")
             assert spare <= 0, f"{name} is wider than the window"
+        visit.turn_to("peers")
+        expect(visit.page.locator("svg.links line")).to_have_count(3)
+        expect(visit.page.locator("svg.links g.gone")).to_have_count(1)
         visit.turn_to("rounds")
         expect(visit.page.locator("canvas")).to_have_count(1)
         visit.turn_to("answers")
