@@ -1,7 +1,6 @@
 """Talks to the running daemon through its loopback API, with the token file of the home."""
 
 import json
-from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,6 +39,8 @@ def token(home: Home) -> str:
 
 
 def _request(home: Home, method: str, path: str, body: str | None, seconds: float) -> Any:
+    from http.client import HTTPConnection, HTTPException  # 30 ms that help need not wait for
+
     url = address(home)
     headers = {"Authorization": f"Bearer {token(home)}", "Content-Type": "application/json"}
     link = HTTPConnection(urlsplit(url).netloc, timeout=seconds)

@@ -13,7 +13,9 @@ RUNS = 3  # the first one may have to write bytecode
 
 
 def test_help_is_instant() -> None:
-    assert min(_cpu_seconds() for _ in range(RUNS)) < CPU_S
+    least = min(_cpu_seconds() for _ in range(RUNS))
+    sys.stdout.write(f"openledger --help: {least:.2f} s of CPU (limit {CPU_S} s)\n")
+    assert least < CPU_S
 
 
 def _cpu_seconds() -> float:
