@@ -31,7 +31,6 @@ from node.reach import Bound
 from node.slots import FileSlots
 from node.store import open_store
 from p2p.libp2p_host import Libp2pTransport
-from p2p.partial import DirPartials
 from p2p.peers import SCHEMA as PEERS
 from p2p.peers import PeerBook
 from protocol.errors import ChainError, OperatorError, PeerError
@@ -277,8 +276,7 @@ async def _run(
 ) -> None:
     secrets = Keys(identity.peer_seed, identity.operator_key, identity.seal_key)
     payout = address_bytes(config.payout)
-    partials = DirPartials(home.path / "partials")
-    ctx = runtime.build(seams, secrets, network_of(file), config.roles, payout, partials)
+    ctx = runtime.build(seams, secrets, network_of(file), config.roles, payout)
     book = PeerBook(seams.store)
     await book.load()
     bound = Bound(config.listen_host, config.listen_port != 0)

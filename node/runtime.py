@@ -11,7 +11,6 @@ from node.context import Context, Keys, Network, Pace, Seams
 from node.flow import STAGES, Stage
 from node.mail import Mail
 from p2p.exchange import Exchange
-from p2p.partial import Partials
 from protocol.errors import OpenLedgerError
 from tasks.board import Board
 
@@ -33,7 +32,6 @@ def build(
     network: Network,
     roles: tuple[str, ...],
     payout: bytes,
-    partials: Partials | None = None,
     pace: Pace | None = None,
 ) -> Context:
     """A context with its protocol handlers registered; the transport must not run yet."""
@@ -52,7 +50,7 @@ def build(
         payout=payout,
         board=board,
         mail=Mail(network.id, keys.peer_seed, standing),
-        exchange=Exchange(seams.transport, seams.blobs, lambda peer, blob: True, partials),
+        exchange=Exchange(seams.transport, seams.blobs, lambda peer, blob: True),
         pace=pace or Pace(),
     )
     ctx.private["session"] = seams.randomness.token(16)

@@ -1,4 +1,4 @@
-"""Bytes of one request and one response: an unsigned varint length, then the body.
+"""Bytes of requests and responses on one stream: an unsigned varint length, then the body.
 
 A response body opens with a status byte: 0 and the answer, or 1 and a reason code in ASCII.
 """
@@ -27,35 +27,49 @@ def encode_frame(body: bytes) -> bytes:
     return bytes(prefix) + body
 
 
-async def read_frame(read: Callable[[int], Awaitable[bytes]], limit: int) -> bytes:
-    """The next body, where ``read(n)`` gives 1 to n bytes, or none at the end of the stream.
+class FrameReader:
+    """Frames from one stream, where ``read(n)`` gives 1 to n bytes, or none at its end."""
 
-    Raises DecodeError (``bad-frame``) or PeerError (``too-large``, before the body is read).
-    """
-    length = await _read_length(read)
-    if length > limit:
-        raise PeerError("too-large", f"{length} bytes announced, limit {limit}")
-    body = bytearray()
-    while len(body) < length:
-        part = await read(min(READ_BYTES, length - len(body)))
-        if not part:
-            raise DecodeError("bad-frame", f"stream ended after {len(body)} of {length} bytes")
-        body += part
-    return bytes(body)
+    def __init__(self, read: Callable[[int], Awaitable[bytes]]) -> None:
+        self._read = read
+        self._rest = bytearray()  # read already: asking for single bytes costs a window update each
 
+    async def next(self, limit: int) -> bytes | None:
+        """The next body, None when the stream ended between two frames.
 
-async def _read_length(read: Callable[[int], Awaitable[bytes]]) -> int:
-    length = 0
-    for position in range(VARINT_BYTES):
-        byte = await read(1)
-        if not byte:
-            raise DecodeError("bad-frame", "stream ended inside the length")
-        length |= (byte[0] & 0x7F) << (7 * position)
-        if byte[0] < 0x80:
-            if byte[0] == 0 and position:
-                raise DecodeError("bad-frame", "length is not in its shortest form")
-            return length
-    raise DecodeError("bad-frame", f"length takes more than {VARINT_BYTES} bytes")
+        Raises DecodeError (``bad-frame``) or PeerError (``too-large``, by the length alone).
+        """
+        if not self._rest and not await self._more(READ_BYTES):
+            return None
+        length = await self._length()
+        if length > limit:
+            raise PeerError("too-large", f"{length} bytes announced, limit {limit}")
+        while len(self._rest) < length:
+            if not await self._more(max(READ_BYTES, length - len(self._rest))):
+                got = len(self._rest)
+                raise DecodeError("bad-frame", f"stream ended after {got} of {length} bytes")
+        with memoryview(self._rest) as view:
+            body = bytes(view[:length])
+        del self._rest[:length]
+        return body
+
+    async def _more(self, size: int) -> bool:
+        part = await self._read(size)
+        self._rest += part
+        return bool(part)
+
+    async def _length(self) -> int:
+        length = 0
+        for position in range(VARINT_BYTES):
+            if not self._rest and not await self._more(READ_BYTES):
+                raise DecodeError("bad-frame", "stream ended inside the length")
+            byte = self._rest.pop(0)
+            length |= (byte & 0x7F) << (7 * position)
+            if byte < 0x80:
+                if byte == 0 and position:
+                    raise DecodeError("bad-frame", "length is not in its shortest form")
+                return length
+        raise DecodeError("bad-frame", f"length takes more than {VARINT_BYTES} bytes")
 
 
 def accept(answer: bytes) -> bytes:

@@ -30,26 +30,24 @@ from libp2p.peer.peerinfo import PeerInfo, info_from_p2p_addr
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
 from libp2p.security.noise.transport import Transport as NoiseTransport
-from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
-from libp2p.stream_muxer.yamux.yamux import Yamux
 from libp2p.tools.anyio_service import background_trio_service
 from multiaddr import Multiaddr
 
-from p2p.framing import encode_frame, open_response, read_frame
 from p2p.guard import Guard, StreamGuard
 from p2p.inbox import Inbox
-from p2p.libp2p_gossip import LIBRARY, WRITE_SECONDS, CountedGossip, GuardedPubsub
+from p2p.libp2p_gossip import LIBRARY, CountedGossip, GuardedPubsub
 from p2p.libp2p_links import conns_of, knock, last_moment, links_of
+from p2p.libp2p_requests import Requests
+from p2p.libp2p_yamux import YAMUX, Yamux
 from p2p.listen import check_free, own_ips, spread
 from p2p.liveness import Liveness
 from p2p.nursery import lone, plain_nursery
 from p2p.service import Services
 from protocol.errors import LocalError, OperatorError, PeerError
-from protocol.seams import Clock, GossipHandler, Link, PeerId, StreamHandler
+from protocol.seams import Ask, Clock, GossipHandler, Link, PeerId, StreamHandler
 
 DIAL_SECONDS = 10.0
 PROBE_SECONDS = 4.0
-READ_SECONDS = 10.0  # for a peer to send its whole request
 STOP_SECONDS = 2.5  # the whole stop, forced after that
 MAX_CONNECTIONS = 300
 
@@ -85,6 +83,7 @@ class Libp2pTransport:
         self._counts: Counter[str] = Counter()
         self._inbox = Inbox(clock, self._counts)
         self._services = Services(self._counts)
+        self._requests = Requests(self._services, self._open_stream, self._reset)
         self._streams = StreamGuard(self._counts, LIBRARY)
         self._liveness = Liveness(clock, self._counts, self._ping, self._drop)
         self._host: IHost | None = None
@@ -202,7 +201,7 @@ class Libp2pTransport:
         await pubsub.wait_until_ready()
         self._host, self._gossip, self._pubsub = host, gossip, pubsub
         for protocol in self._services.protocols:
-            host.set_stream_handler(TProtocol(protocol), partial(self._answer, protocol))
+            host.set_stream_handler(TProtocol(protocol), partial(self._requests.answer, protocol))
         for topic in self._inbox.topics:
             await self._join(pubsub, topic)
 
@@ -294,36 +293,22 @@ class Libp2pTransport:
         self, peer: PeerId, protocol: str, body: bytes, *, timeout: float, max_response: int
     ) -> bytes:
         """One request on a stream of its own. Raises PeerError, see the seam, and DecodeError."""
+        self._check_connected(peer)
+        return await self._requests.request(
+            peer, protocol, body, timeout=timeout, max_response=max_response
+        )
+
+    def conversation(self, peer: PeerId, protocol: str) -> AbstractAsyncContextManager[Ask]:
+        """Several requests on one stream. Raises as ``request`` does."""
+        self._check_connected(peer)
+        return self._requests.conversation(peer, protocol)
+
+    def _check_connected(self, peer: PeerId) -> None:
         if peer not in self.peers():
             raise PeerError("unreachable", f"no connection to {peer}")
-        with Guard(Counter(), "request", LIBRARY) as guard, trio.fail_after(timeout):
-            return await self._exchange(ID.from_string(peer), protocol, body, max_response)
-        raise _request_error(peer, protocol, guard.tripped) from guard.tripped
 
-    async def _exchange(self, peer: ID, protocol: str, body: bytes, max_response: int) -> bytes:
-        stream = await self._running_host().new_stream(peer, [TProtocol(protocol)])
-        try:
-            await stream.write(encode_frame(body))
-            answer = open_response(await read_frame(_reader(stream), max_response + 1))
-        except BaseException:
-            await self._reset(stream)
-            raise
-        await stream.close()
-        return answer
-
-    async def _answer(self, protocol: str, stream: INetStream) -> None:
-        """Serve one inbound stream."""
-        peer = str(stream.muxed_conn.peer_id)
-        try:
-            with trio.fail_after(READ_SECONDS):
-                body = await read_frame(_reader(stream), self._services.max_request(protocol))
-        except PeerError as error:
-            response = self._services.refusal(error.code)
-        else:
-            response = await self._services.answer(peer, protocol, body)
-        with trio.fail_after(WRITE_SECONDS):
-            await stream.write(encode_frame(response))
-            await stream.close()
+    async def _open_stream(self, peer: ID, protocols: list[TProtocol]) -> INetStream:
+        return await self._running_host().new_stream(peer, protocols)
 
     # ---- gossip
 
@@ -368,29 +353,6 @@ def _peer_info(addr: str) -> PeerInfo:
         return info_from_p2p_addr(Multiaddr(addr))
     except (ValueError, *LIBRARY) as error:
         raise PeerError("dial-failed", f"{addr} is no address of a peer: {error}") from error
-
-
-def _request_error(peer: PeerId, protocol: str, error: BaseException | None) -> PeerError:
-    """The seam's error for what went wrong in one request."""
-    match error:
-        case PeerError():
-            return error
-        case trio.TooSlowError():
-            return PeerError("timeout", f"{peer} did not answer {protocol} in time")
-        case StreamFailure():
-            return PeerError("refused", "unknown-protocol")
-        case _:
-            return PeerError("unreachable", f"{peer}: {protocol}: {error!r}")
-
-
-def _reader(stream: INetStream) -> Callable[[int], Awaitable[bytes]]:
-    async def read(size: int) -> bytes:
-        try:
-            return await stream.read(size)
-        except EOFError:  # StreamEOF is one
-            return b""
-
-    return read
 
 
 def _swarm_of(host: IHost) -> Swarm:

@@ -9,6 +9,7 @@ from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from heapq import heappop, heappush
 from typing import Protocol
 
@@ -20,7 +21,7 @@ from p2p.inbox import Inbox
 from p2p.nursery import plain_nursery
 from p2p.service import Services
 from protocol.errors import LocalError, OperatorError, PeerError
-from protocol.seams import Clock, GossipHandler, Link, PeerId, StreamHandler
+from protocol.seams import Ask, Clock, GossipHandler, Link, PeerId, StreamHandler
 
 DUPLICATE = "gossip-ignored-duplicate"
 PROMISED = 8_192  # bodies on their way to one node that it keeps in mind
@@ -293,6 +294,13 @@ class MemoryTransport:
                 raise PeerError("too-large", f"{peer}: response of {len(response) - 1} bytes")
             return open_response(response)
         raise PeerError("timeout", f"{peer} did not answer {protocol} in time")
+
+    def conversation(self, peer: PeerId, protocol: str) -> AbstractAsyncContextManager[Ask]:
+        return self._conversation(peer, protocol)
+
+    @asynccontextmanager
+    async def _conversation(self, peer: PeerId, protocol: str) -> AsyncIterator[Ask]:
+        yield partial(self.request, peer, protocol)
 
     async def _call(self, peer: PeerId, protocol: str, body: bytes) -> bytes:
         """There and back. Raises PeerError ``unreachable`` when the peer goes away meanwhile."""

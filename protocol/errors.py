@@ -4,6 +4,8 @@ Every error carries a short machine-readable ``code`` (counted, shown in the das
 for people. An operator's error ends with what to do.
 """
 
+import errno
+
 
 class OpenLedgerError(Exception):
     """Base of every expected error. ``code`` is a stable kebab-case reason."""
@@ -28,6 +30,15 @@ class OperatorError(OpenLedgerError):
     def __init__(self, code: str, text: str, remedy: str) -> None:
         super().__init__(code, f"{text} {remedy}")
         self.remedy = remedy
+
+
+def disk_error(error: OSError, place: object) -> OperatorError:
+    """The operator's error for a file that could not be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OperatorError("disk-full", f"{place}: {error.strerror}.", "Free disk space.")
+    return OperatorError(
+        "disk-error", f"{place}: {error.strerror or error}.", "Check the disk and its permissions."
+    )
 
 
 class ChainError(OpenLedgerError):

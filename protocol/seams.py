@@ -53,6 +53,12 @@ class Link:
     latency: float | None = None
 
 
+class Ask(Protocol):
+    """One request of a conversation; the errors are those of ``Transport.request``."""
+
+    async def __call__(self, body: bytes, *, timeout: float, max_response: int) -> bytes: ...
+
+
 class Transport(Protocol):
     """Peers, gossip topics and request-response streams; the real one is libp2p."""
 
@@ -92,7 +98,11 @@ class Transport(Protocol):
         ...
 
     def handle(self, protocol: str, handler: StreamHandler, max_request: int) -> None:
-        """Serve ``protocol``: one length-prefixed request in, one response out, per stream."""
+        """Serve ``protocol``: length-prefixed requests in, one response out for each, in order."""
+        ...
+
+    def conversation(self, peer: PeerId, protocol: str) -> AbstractAsyncContextManager[Ask]:
+        """A stream kept for several requests, one after the other. Raises as ``request`` does."""
         ...
 
     async def request(
@@ -132,6 +142,26 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
 
+class Draft(Protocol):
+    """A body that is not complete yet. Nothing read from it is checked: a torn write is the reader's to see."""
+
+    def write(self, at: int, part: bytes) -> None:
+        """Keep bytes at their place. Raises OperatorError ``disk-full``."""
+        ...
+
+    def read(self, at: int, size: int) -> bytes:
+        """What is there, perhaps less than ``size`` bytes, perhaps never written."""
+        ...
+
+    def finish(self, size: int) -> None:
+        """The first ``size`` bytes are the blob: the caller has compared them with its id."""
+        ...
+
+    def discard(self) -> None:
+        """Forget what was written."""
+        ...
+
+
 class Blobs(Protocol):
     """Content-addressed bytes; the id is BLAKE3-256 of the body. Belongs to the Store seam."""
 
@@ -143,7 +173,15 @@ class Blobs(Protocol):
         """The body. Raises LocalError ``no-blob``."""
         ...
 
+    def part(self, blob: bytes, at: int, size: int) -> bytes:
+        """At most ``size`` bytes from byte ``at``, not checked. Raises LocalError ``no-blob``."""
+        ...
+
     def has(self, blob: bytes) -> bool: ...
+
+    def draft(self, blob: bytes) -> Draft:
+        """The blob as far as it was written, in this life or an earlier one."""
+        ...
 
 
 class Compute(Protocol):
@@ -224,12 +262,14 @@ class Chain(Protocol):
 
 
 __all__ = [
+    "Ask",
     "AsyncIterator",
     "Blobs",
     "Block",
     "Chain",
     "Clock",
     "Compute",
+    "Draft",
     "Event",
     "GossipHandler",
     "Link",

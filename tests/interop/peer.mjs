@@ -13,7 +13,7 @@ import { createLibp2p } from 'libp2p'
 import { blakeRoot, blobId, chainId, hex, number, openEnvelope, pack, unhex, unpack, valueId } from './codec.mjs'
 import { request, serve } from './wire.mjs'
 
-const CHUNK = 262_144
+const CHUNK = 1_048_576
 const HELLO = ['version', 'network', 'params', 'chain_id', 'time', 'agent', 'roles', 'addrs']
 const MIB = 1024 * 1024
 

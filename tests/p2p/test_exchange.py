@@ -10,21 +10,22 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from p2p.exchange import (
+from datanet.blobs import FileBlobs, MemoryBlobs
+from p2p.exchange import Exchange
+from p2p.manifest import (
     CHUNK_BYTES,
     CHUNK_PROTOCOL,
     MANIFEST_PROTOCOL,
-    Exchange,
     Manifest,
     WantChunk,
     WantManifest,
     manifest_of,
 )
 from p2p.memory import MemoryTransport, Network
-from p2p.partial import DirPartials, MemoryPartials, Partials
 from protocol.codec import pack, unpack
-from protocol.errors import LocalError, PeerError
+from protocol.errors import PeerError
 from protocol.ids import content_id
+from protocol.seams import Blobs
 from simnet.seams import TrioClock
 
 BODY = random.Random(1).randbytes(3 * CHUNK_BYTES + 1000)
@@ -32,21 +33,11 @@ BLOB = content_id(BODY)
 MAX = 10 * CHUNK_BYTES
 
 
-class DictBlobs:
-    def __init__(self, *bodies: bytes) -> None:
-        self.bodies = {content_id(body): body for body in bodies}
-
-    def put(self, body: bytes) -> bytes:
-        self.bodies[content_id(body)] = body
-        return content_id(body)
-
-    def get(self, blob: bytes) -> bytes:
-        if blob not in self.bodies:
-            raise LocalError("no-blob", blob.hex())
-        return self.bodies[blob]
-
-    def has(self, blob: bytes) -> bool:
-        return blob in self.bodies
+def holding(*bodies: bytes) -> MemoryBlobs:
+    blobs = MemoryBlobs()
+    for body in bodies:
+        blobs.put(body)
+    return blobs
 
 
 class Source:
@@ -86,12 +77,12 @@ class Source:
 class World:
     """A fetcher and its sources, all connected."""
 
-    def __init__(self, partials: Partials | None = None) -> None:
+    def __init__(self, blobs: Blobs | None = None) -> None:
         self.clock = TrioClock(0)
         self.network = Network(self.clock, random.Random(1))
         self.transport = MemoryTransport(self.network, "me", self.clock)
-        self.blobs = DictBlobs()
-        self.exchange = Exchange(self.transport, self.blobs, lambda peer, blob: True, partials)
+        self.blobs = blobs or MemoryBlobs()
+        self.exchange = Exchange(self.transport, self.blobs, lambda peer, blob: True)
         self.sources: list[Source] = []
 
     def add(self, *lies: str) -> "World":
@@ -117,7 +108,7 @@ def test_a_manifest_covers_the_body(size: int) -> None:
 async def test_two_nodes_exchange_a_blob_and_an_empty_one(autojump_clock: MockClock) -> None:
     world = World()
     server = MemoryTransport(world.network, "server", world.clock)
-    Exchange(server, DictBlobs(BODY, b""), lambda peer, blob: True).serve()
+    Exchange(server, holding(BODY, b""), lambda peer, blob: True).serve()
     async with server.running(), world.transport.running():
         await world.transport.dial(server.addrs[0])
         for body in (BODY, b""):
@@ -161,7 +152,7 @@ async def test_without_an_honest_source_nothing_is_stored(
     async with world.up() as names:
         with pytest.raises(PeerError) as caught:
             await world.exchange.fetch(BLOB, [*names, "stranger"], MAX)
-    assert caught.value.code == "no-source" and world.blobs.bodies == {}
+    assert caught.value.code == "no-source" and not world.blobs.has(BLOB)
 
 
 async def test_a_blob_above_the_limit_is_not_fetched(autojump_clock: MockClock) -> None:
@@ -173,42 +164,39 @@ async def test_a_blob_above_the_limit_is_not_fetched(autojump_clock: MockClock) 
     assert world.exchange.counters()["exchange-too-large"] == 1
 
 
-@pytest.mark.parametrize("make", [lambda path: MemoryPartials(), DirPartials])
+@pytest.mark.parametrize("make", [lambda path: MemoryBlobs(), FileBlobs])
 async def test_a_fetch_resumes(
-    make: Callable[[Path], Partials], tmp_path: Path, autojump_clock: MockClock
+    make: Callable[[Path], Blobs], tmp_path: Path, autojump_clock: MockClock
 ) -> None:
-    partials = make(tmp_path / "partial")
-    world = World(partials).add("dies")
+    blobs = make(tmp_path)
+    world = World(blobs).add("dies")
     async with world.up() as names:
         with pytest.raises(PeerError):
             await world.exchange.fetch(BLOB, names, MAX)
-    again = World(partials).add("")
+    again = World(blobs).add("")
     async with again.up() as names:
         await again.exchange.fetch(BLOB, names, MAX)
     first, second = world.sources[0].chunks_asked, again.sources[0].chunks_asked
     assert sorted([first[0], *second]) == [0, 1, 2, 3]  # the first chunk was kept
-    assert list(tmp_path.rglob("*/*")) == []
+    assert blobs.get(BLOB) == BODY and list(tmp_path.glob("drafts/*")) == []
 
 
 async def test_a_torn_partial_chunk_is_fetched_again(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
-    partials = DirPartials(tmp_path)
-    digest = content_id(BODY[:CHUNK_BYTES])
-    partials.put(BLOB, digest, BODY[:CHUNK_BYTES])
-    [path] = tmp_path.glob("*/*")
-    path.write_bytes(BODY[: CHUNK_BYTES // 2])
-    assert partials.get(BLOB, digest) is None
-    world = World(partials).add("")
+    blobs = FileBlobs(tmp_path)
+    blobs.draft(BLOB).write(CHUNK_BYTES, BODY[CHUNK_BYTES : 2 * CHUNK_BYTES])
+    blobs.draft(BLOB).write(0, BODY[: CHUNK_BYTES // 2])
+    world = World(blobs).add("")
     async with world.up() as names:
         await world.exchange.fetch(BLOB, names, MAX)
-    assert 0 in world.sources[0].chunks_asked and world.blobs.get(BLOB) == BODY
+    assert sorted(world.sources[0].chunks_asked) == [0, 2, 3] and world.blobs.get(BLOB) == BODY
 
 
 async def test_forbidden_and_absent_look_alike(autojump_clock: MockClock) -> None:
     world = World()
     server = MemoryTransport(world.network, "server", world.clock)
-    exchange = Exchange(server, DictBlobs(BODY), lambda peer, blob: peer != "me")
+    exchange = Exchange(server, holding(BODY), lambda peer, blob: peer != "me")
     exchange.serve()
     answers = []
     async with server.running(), world.transport.running():
@@ -231,7 +219,7 @@ async def test_forbidden_and_absent_look_alike(autojump_clock: MockClock) -> Non
 async def test_a_chunk_that_is_not_there(index: int, autojump_clock: MockClock) -> None:
     world = World()
     server = MemoryTransport(world.network, "server", world.clock)
-    Exchange(server, DictBlobs(BODY), lambda peer, blob: True).serve()
+    Exchange(server, holding(BODY), lambda peer, blob: True).serve()
     async with server.running(), world.transport.running():
         await world.transport.dial(server.addrs[0])
         with pytest.raises(PeerError) as caught:

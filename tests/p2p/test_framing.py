@@ -5,7 +5,7 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2p.framing import accept, encode_frame, open_response, read_frame, refuse
+from p2p.framing import READ_BYTES, FrameReader, accept, encode_frame, open_response, refuse
 from protocol.errors import DecodeError, PeerError
 
 
@@ -22,8 +22,8 @@ class Pipe:
         return part
 
 
-async def parse(data: bytes, limit: int = 1000, step: int = 1 << 20) -> bytes:
-    return await read_frame(Pipe(data, step).read, limit)
+async def parse(data: bytes, limit: int = 1000, step: int = 1 << 20) -> bytes | None:
+    return await FrameReader(Pipe(data, step).read).next(limit)
 
 
 @given(body=st.binary(max_size=400), step=st.integers(1, 50))
@@ -39,7 +39,7 @@ async def test_lengths_are_unsigned_varints(length: int, prefix: str) -> None:
     assert await parse(encode_frame(bytes(length))) == bytes(length)
 
 
-@pytest.mark.parametrize("bad", ["", "80", "8000", "ffffffffff01", "05abcd"])
+@pytest.mark.parametrize("bad", ["80", "8000", "ffffffffff01", "05abcd"])
 async def test_broken_frames_are_refused(bad: str) -> None:
     with pytest.raises(DecodeError) as caught:
         await parse(bytes.fromhex(bad))
@@ -47,11 +47,25 @@ async def test_broken_frames_are_refused(bad: str) -> None:
 
 
 async def test_a_large_frame_is_refused_by_its_length_alone() -> None:
-    pipe = Pipe(encode_frame(bytes(1001)))
+    pipe = Pipe(encode_frame(bytes(READ_BYTES + 1001)))
     with pytest.raises(PeerError) as caught:
-        await read_frame(pipe.read, 1000)
+        await FrameReader(pipe.read).next(READ_BYTES)
     assert caught.value.code == "too-large"
-    assert len(pipe.data) == 1001  # the body was not read
+    assert len(pipe.data) > 1000  # no more was read than the one read that brought the length
+
+
+@given(bodies=st.lists(st.binary(max_size=300), max_size=8), step=st.integers(1, 700))
+def test_frames_follow_each_other_and_the_end_between_two_is_none(
+    bodies: list[bytes], step: int
+) -> None:
+    async def all_of() -> list[bytes]:
+        frames = FrameReader(Pipe(b"".join(map(encode_frame, bodies)), step).read)
+        got = []
+        while (body := await frames.next(1000)) is not None:
+            got.append(body)
+        return got
+
+    assert trio.run(all_of) == bodies
 
 
 def test_responses() -> None:

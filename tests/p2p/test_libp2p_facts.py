@@ -22,13 +22,23 @@ from libp2p.pubsub.gossipsub import PROTOCOL_ID_V11, GossipSub
 from libp2p.pubsub.pubsub import MAX_CONCURRENT_VALIDATORS, Pubsub
 from libp2p.pubsub.rpc_queue import DefaultMaxMessageSize, OutBoundQueueSize, RpcQueue
 from libp2p.security.insecure.transport import PLAINTEXT_PROTOCOL_ID
+from libp2p.security.noise.io import MAX_PLAINTEXT_LENGTH
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
+from libp2p.stream_muxer.yamux import yamux as yamux_module
+from libp2p.stream_muxer.yamux.yamux import (
+    DEFAULT_WINDOW_SIZE,
+    HEADER_SIZE,
+    MAX_MESSAGE_SIZE,
+    Yamux,
+)
 from libp2p.tools.anyio_service import background_trio_service
 from multiaddr import Multiaddr
 
 from node.doors import SystemClock
 from p2p.libp2p_gossip import QUEUE_RPCS, CountedGossip, GuardedPubsub
 from p2p.libp2p_host import Libp2pTransport
+from p2p.libp2p_requests import WRITE_BYTES
+from p2p.libp2p_yamux import WindowedStream, YamuxStream
 
 LISTEN = Multiaddr("/ip4/127.0.0.1/tcp/0")
 UNDECODABLE = b"\x03\xff\xff\xff"  # a length, then no protobuf
@@ -133,6 +143,32 @@ def test_the_names_that_we_replace_are_the_names_that_the_library_reads() -> Non
             inspect.signature(getattr(kind, method)).parameters for kind in (Pubsub, GuardedPubsub)
         )
         assert list(theirs) == list(ours)
+
+
+def test_yamux_makes_the_streams_that_we_replace() -> None:
+    for method in (Yamux.open_stream, Yamux.handle_incoming):
+        assert "YamuxStream" in method.__code__.co_names
+    assert "MAX_WINDOW_SIZE" in Yamux.handle_incoming.__code__.co_names
+    assert vars(yamux_module)["YamuxStream"] is WindowedStream
+    assert "_auto_tune_and_send_window_update" in YamuxStream.read.__code__.co_names
+
+
+def test_bare_yamux_only_logs_an_overrun_window() -> None:
+    source = inspect.getsource(Yamux.handle_incoming)
+    assert source.count("peer exceeded") == 3
+    assert source.count("recv_window = 0") == 3  # and goes on
+    assert (
+        "except trio.TooSlowError" in source
+    )  # what WindowOverrun is, and what ends the connection
+
+
+def test_bare_yamux_answers_every_read_with_a_window_update() -> None:
+    assert yamux_module._yamux_release_on_read()
+    assert DEFAULT_WINDOW_SIZE == 256 * 1024
+    assert (
+        MAX_MESSAGE_SIZE == 64 * 1024 > MAX_PLAINTEXT_LENGTH
+    )  # so a full frame takes two messages
+    assert WRITE_BYTES + HEADER_SIZE == MAX_PLAINTEXT_LENGTH
 
 
 def test_the_defaults_that_lose_a_burst() -> None:

@@ -1,9 +1,12 @@
 """The libp2p door: nothing that a peer sends stops a node, and a node stops quickly."""
 
+import contextlib
 import socket
+import struct
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import trio
@@ -142,6 +145,28 @@ async def test_one_peer_cannot_hold_more_than_its_share_of_streams() -> None:
             await until(lambda: victim.counters().get("stream-too-many", 0) >= 5)
             nursery.cancel_scope.cancel()
         assert victim.peers() == [peer.peer_id]
+
+
+async def test_a_stream_beyond_its_window_ends_the_connection() -> None:
+    async with pair() as (victim, peer):
+        target = next(iter(peer._swarm().get_connections_map()))
+        stream = await peer._running_host().new_stream(target, [TProtocol(STALL)])
+        muxed: Any = stream.muxed_conn
+        number = stream.muxed_stream.stream_id  # type: ignore[attr-defined]
+        for _ in range(12):  # 768 KiB that nobody reads, where 256 KiB are allowed
+            frame = struct.pack("!BBHII", 0, 0, 0, number, 65_536) + bytes(65_536)
+            with contextlib.suppress(Exception):
+                await muxed._write_frame(frame)
+        await until(lambda: victim.peers() == [])
+
+
+async def test_several_requests_on_one_stream() -> None:
+    async with pair() as (victim, peer):
+        async with peer.conversation(victim.peer_id, ECHO) as ask:
+            for number in range(20):
+                body = b"%d" % number
+                assert await ask(body, timeout=5, max_response=10) == body
+        assert await served(peer, victim)
 
 
 async def test_a_burst_of_a_thousand_arrives_whole() -> None:

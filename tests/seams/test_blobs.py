@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datanet.blobs import FileBlobs, MemoryBlobs
-from protocol.errors import LocalError
+from protocol.errors import LocalError, OperatorError
 from protocol.ids import content_id
 from protocol.seams import Blobs
 
@@ -29,6 +29,44 @@ def test_a_body_comes_back_under_its_hash(make: Make, tmp_path: Path) -> None:
         assert blobs.put(body) == blob
 
     round_trip()
+
+
+@both
+def test_parts_of_a_body(make: Make, tmp_path: Path) -> None:
+    blobs = make(tmp_path)
+    blob = blobs.put(b"0123456789")
+    assert [blobs.part(blob, at, 4) for at in (0, 4, 8, 12)] == [b"0123", b"4567", b"89", b""]
+    with pytest.raises(LocalError):
+        blobs.part(bytes(32), 0, 4)
+
+
+@both
+def test_a_draft_becomes_a_blob(make: Make, tmp_path: Path) -> None:
+    blobs = make(tmp_path)
+    blob = content_id(b"0123456789")
+    blobs.draft(blob).write(6, b"6789 and what a liar sent")
+    assert blobs.draft(blob).read(6, 4) == b"6789"  # also in another life
+    assert not blobs.has(blob)
+    blobs.draft(blob).write(0, b"012345")
+    blobs.draft(blob).finish(10)
+    assert blobs.get(blob) == b"0123456789"
+    assert blobs.draft(blob).read(0, 4) == b""
+
+
+@both
+def test_a_draft_is_forgotten(make: Make, tmp_path: Path) -> None:
+    blobs = make(tmp_path)
+    blobs.draft(bytes(32)).write(0, b"x")
+    blobs.draft(bytes(32)).discard()
+    blobs.draft(bytes(32)).discard()
+    assert blobs.draft(bytes(32)).read(0, 1) == b"" and not blobs.has(bytes(32))
+
+
+@both
+def test_the_empty_blob_needs_no_write(make: Make, tmp_path: Path) -> None:
+    blobs = make(tmp_path)
+    blobs.draft(content_id(b"")).finish(0)
+    assert blobs.get(content_id(b"")) == b""
 
 
 @both
@@ -84,7 +122,8 @@ def test_a_write_that_was_cut_off_leaves_no_blob(
     blobs = FileBlobs(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", cut)
-        with pytest.raises(OSError, match="power cut"):
+        with pytest.raises(OperatorError, match="power cut"):
             blobs.put(b"body")
+    assert list((tmp_path / "aside").iterdir()) == []
     assert not blobs.has(content_id(b"body"))
     assert blobs.get(blobs.put(b"body")) == b"body"

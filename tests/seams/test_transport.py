@@ -142,6 +142,26 @@ async def test_request_errors_by_code(make: Make) -> None:
         assert one.counters()["request-refused-too-large"] == 1
 
 
+async def test_a_conversation_asks_again_and_again(make: Make) -> None:
+    async def picky(peer: str, body: bytes) -> bytes:
+        if body == b"bad":
+            raise PeerError("no-blob", "we have none")
+        return body
+
+    one, two, three = make(1), make(2), make(3)
+    one.handle(ECHO, picky, max_request=10)
+    async with up(one, two):
+        async with two.conversation(one.peer_id, ECHO) as ask:
+            assert await ask(b"a", timeout=5, max_response=9) == b"a"
+            with pytest.raises(PeerError):
+                await ask(b"bad", timeout=5, max_response=9)
+            assert await ask(b"b", timeout=5, max_response=9) == b"b"
+        with pytest.raises(PeerError) as caught:
+            async with two.conversation(three.peer_id, ECHO) as ask:
+                await ask(b"a", timeout=5, max_response=9)
+        assert caught.value.code == "unreachable"
+
+
 async def test_gossip_arrives_once_at_every_node(make: Make) -> None:
     nodes = [make(number) for number in (1, 2, 3)]
     got: list[list[bytes]] = [[], [], []]
