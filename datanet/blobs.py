@@ -101,8 +101,9 @@ class FileDraft:
 
     def finish(self, size: int) -> None:
         """Make the first ``size`` bytes the blob, on the disk before this returns."""
+        made = 0 if size else os.O_CREAT  # of the empty body nothing was ever written
         try:
-            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
+            handle = os.open(self._path, os.O_WRONLY | made, 0o600)
             try:
                 os.ftruncate(handle, size)
                 os.fsync(handle)

@@ -47,6 +47,7 @@ class Exchange:
         self._tell = blame
         self._counts: Counter[str] = Counter()
         self._manifests: OrderedDict[bytes, Manifest] = OrderedDict()
+        self._turns: dict[bytes, tuple[trio.Lock, int]] = {}  # blob -> whose fetch is on, how many
 
     def counters(self) -> dict[str, int]:
         """Refusals and faults of sources by reason code."""
@@ -91,10 +92,21 @@ class Exchange:
     async def fetch(self, blob: bytes, sources: Sequence[PeerId], max_size: int) -> None:
         """Bring ``blob`` into the store. Raises PeerError ``no-source`` when no honest one is left.
 
-        Sources must be connected. Verified chunks survive a failure and are not fetched again.
+        Sources must be connected. Verified chunks survive a failure and are not fetched again. Who
+        wants the same blob waits: two writers would take each other's draft away.
         """
-        if self._blobs.has(blob):
-            return
+        lock, waiting = self._turns.get(blob, (trio.Lock(), 0))
+        self._turns[blob] = lock, waiting + 1
+        try:
+            async with lock:
+                if not self._blobs.has(blob):
+                    await self._fetch(blob, sources, max_size)
+        finally:
+            lock, waiting = self._turns.pop(blob)
+            if waiting > 1:
+                self._turns[blob] = lock, waiting - 1
+
+    async def _fetch(self, blob: bytes, sources: Sequence[PeerId], max_size: int) -> None:
         offers = await self._offers(blob, sources, max_size)
         for manifest, holders in sorted(offers.items(), key=lambda offer: -len(offer[1])):
             draft = self._blobs.draft(blob)

@@ -116,6 +116,18 @@ async def test_two_nodes_exchange_a_blob_and_an_empty_one(autojump_clock: MockCl
             assert world.blobs.get(content_id(body)) == body
 
 
+@pytest.mark.parametrize("make", [lambda path: MemoryBlobs(), FileBlobs])
+async def test_two_who_want_the_same_blob_do_not_disturb_each_other(
+    make: Callable[[Path], Blobs], tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    world = World(make(tmp_path)).add("", "")
+    async with world.up() as names, trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(world.exchange.fetch, BLOB, names, MAX)
+    assert world.blobs.get(BLOB) == BODY
+    assert sum(len(source.chunks_asked) for source in world.sources) == 4
+
+
 async def test_several_sources_share_the_work(autojump_clock: MockClock) -> None:
     world = World().add("", "", "")
     async with world.up() as names:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from datanet.record import Record, record_id
-from p2p.exchange import CHUNK_BYTES, manifest_of
+from p2p.manifest import CHUNK_BYTES, manifest_of
 from protocol.codec import pack, unpack
 from protocol.errors import DecodeError, PeerError
 from protocol.ids import chain_id_of, value_id

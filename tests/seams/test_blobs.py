@@ -1,5 +1,6 @@
 """One conformance suite for both blob stores, and what only files can get wrong."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,3 +128,22 @@ def test_a_write_that_was_cut_off_leaves_no_blob(
     assert list((tmp_path / "aside").iterdir()) == []
     assert not blobs.has(content_id(b"body"))
     assert blobs.get(blobs.put(b"body")) == b"body"
+
+
+def test_a_full_disk_is_an_error_and_never_half_a_file(tmp_path: Path) -> None:
+    blobs, body = FileBlobs(tmp_path), bytes(1000)
+    blob = content_id(body)
+    (tmp_path / "drafts" / blob.hex()).symlink_to("/dev/full")  # every write fails by ENOSPC
+    (tmp_path / "aside" / f"{blob.hex()}.{os.getpid()}").symlink_to("/dev/full")
+    for act in (lambda: blobs.draft(blob).write(0, body), lambda: blobs.put(body)):
+        with pytest.raises(OperatorError) as caught:
+            act()
+        assert caught.value.code == "disk-full" and "Free disk space" in caught.value.text
+    assert not blobs.has(blob) and list((tmp_path / "aside").iterdir()) == []
+
+
+def test_a_draft_that_is_gone_does_not_become_zeros(tmp_path: Path) -> None:
+    blobs = FileBlobs(tmp_path)
+    with pytest.raises(OperatorError):
+        blobs.draft(bytes(32)).finish(10)
+    assert not blobs.has(bytes(32))
