@@ -109,36 +109,34 @@ class Download:
         if not self._todo and not self._asked:
             others.cancel()  # nobody has to wait for a chunk that came from elsewhere
 
-    async def _converse(self, peer: PeerId, index: int | None) -> int | None:
+    async def _converse(self, peer: PeerId, index: int) -> int | None:
         """Chunks on one stream; the next one when a source that served some ended it in order."""
+        held: int | None = index  # promised to this source from the moment it was taken
         served = 0
         try:
             async with self._transport.conversation(peer, CHUNK_PROTOCOL) as ask:
-                while index is not None:
-                    await self._fetch(peer, ask, index)
-                    served += 1
-                    index = await self._next(peer)
+                while held is not None:
+                    await self._fetch(peer, ask, held)
+                    self._settle(peer, held, kept=True)
+                    served, held = served + 1, None
+                    held = await self._next(peer)
         except PeerError as error:
             if not served or error.code != "unreachable":
                 raise
-            index = await self._next(peer)
-        return index
+        finally:
+            if held is not None:
+                self._settle(peer, held, kept=False)
+        return await self._next(peer)
 
     async def _fetch(self, peer: PeerId, ask: Ask, index: int) -> None:
-        """One chunk; when it fails it is free for others."""
-        self._asked.setdefault(index, []).append(peer)
-        kept = False
-        try:
-            want = pack(WantChunk(self._blob, index))
-            chunk = await ask(want, timeout=CHUNK_SECONDS, max_response=CHUNK_BYTES)
-            if content_id(chunk) != self._manifest.chunks[index]:
-                raise PeerError("lying-chunk", f"{peer}: chunk {index} of {self._blob.hex()}")
-            if index in self._asked:
-                self._draft.write(index * CHUNK_BYTES, chunk)
-                self._whole.add(index, chunk)
-            kept = True
-        finally:
-            self._settle(peer, index, kept)
+        """One chunk, verified before it touches the disk."""
+        want = pack(WantChunk(self._blob, index))
+        chunk = await ask(want, timeout=CHUNK_SECONDS, max_response=CHUNK_BYTES)
+        if content_id(chunk) != self._manifest.chunks[index]:
+            raise PeerError("lying-chunk", f"{peer}: chunk {index} of {self._blob.hex()}")
+        if index in self._asked:  # else another source was faster
+            self._draft.write(index * CHUNK_BYTES, chunk)
+            self._whole.add(index, chunk)
 
     def _settle(self, peer: PeerId, index: int, kept: bool) -> None:
         """Note the end of one request, and wake those who wait for work."""
@@ -159,14 +157,18 @@ class Download:
         """What this source is to bring next; None when nothing is left for it."""
         while peer in self._sources and (self._todo or self._asked):
             if self._todo:
-                return self._todo.popleft()
+                return self._promise(peer, self._todo.popleft())
             changed = self._changed
             with trio.move_on_after(OVERTAKE_SECONDS) as scope:
                 await changed.wait()
             late = [i for i, by in self._asked.items() if peer not in by and len(by) < 2]
             if scope.cancelled_caught and late:
-                return late[0]
+                return self._promise(peer, late[0])
         return None
+
+    def _promise(self, peer: PeerId, index: int) -> int:
+        self._asked.setdefault(index, []).append(peer)
+        return index
 
     def _drop(self, peer: PeerId, code: str) -> None:
         self._blame(peer, code)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from datanet.blobs import FileBlobs
+from datanet.blobs import FileBlobs, MemoryBlobs
 from node.doors import SystemClock
 from p2p.download import STREAMS_PER_SOURCE
+from p2p.exchange import Exchange
 from p2p.libp2p_host import Libp2pTransport
 from p2p.manifest import CHUNK_BYTES, CHUNK_PROTOCOL, MANIFEST_PROTOCOL, WantChunk, manifest_of
 from protocol.codec import pack, unpack
@@ -26,7 +27,7 @@ CHILD = """
 import sys, trio, warnings
 warnings.simplefilter("ignore")
 from pathlib import Path
-from datanet.blobs import FileBlobs
+from datanet.blobs import FileBlobs, MemoryBlobs
 from node.doors import SystemClock
 from p2p.exchange import Exchange
 from p2p.libp2p_host import Libp2pTransport
@@ -64,6 +65,19 @@ class Source:
                 self.full.set()
             await trio.sleep_forever()
         return BODY[index * CHUNK_BYTES : (index + 1) * CHUNK_BYTES]
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK_BYTES, CHUNK_BYTES + 1])
+async def test_small_blobs_arrive_though_some_streams_have_nothing_to_bring(size: int) -> None:
+    blobs, theirs = MemoryBlobs(), MemoryBlobs()
+    blob = theirs.put(BODY[:size])
+    me, other = (Libp2pTransport(bytes([number]) * 32, SystemClock()) for number in (1, 2))
+    Exchange(other, theirs, lambda peer, blob: True).serve()
+    exchange = Exchange(me, blobs, lambda peer, blob: True)
+    async with me.running(), other.running():
+        await me.dial(other.addrs[0])
+        await exchange.fetch(blob, [other.peer_id], CHUNKS * CHUNK_BYTES)
+    assert blobs.get(blob) == BODY[:size] and exchange.counters() == {}
 
 
 def start(source: Source, folder: Path) -> subprocess.Popen[bytes]:
