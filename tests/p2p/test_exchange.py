@@ -203,7 +203,10 @@ async def test_a_torn_partial_chunk_is_fetched_again(
     world = World(blobs).add("")
     async with world.up() as names:
         await world.exchange.fetch(BLOB, names, MAX)
-    assert sorted(world.sources[0].chunks_asked) == [0, *range(2, CHUNKS)] and world.blobs.get(BLOB) == BODY
+    assert (
+        sorted(world.sources[0].chunks_asked) == [0, *range(2, CHUNKS)]
+        and world.blobs.get(BLOB) == BODY
+    )
 
 
 async def test_forbidden_and_absent_look_alike(autojump_clock: MockClock) -> None:
