@@ -9,13 +9,12 @@ import threading
 import typing
 from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import outcome
 import trio
 
 from protocol.errors import LocalError
-from protocol.seams import Block, Event, TxReceipt
 
 T = TypeVar("T")
 RaiseCancel = Callable[[], NoReturn]
@@ -102,58 +101,3 @@ class _Call:
         if self._raise_cancel is not None:
             self._raise_cancel()
         raise LocalError("aio-stopped", "the asyncio thread ended during a call")
-
-
-class AsyncioChain(Protocol):
-    """The Chain seam as its asyncio implementation offers it (``settlement.evm``)."""
-
-    @property
-    def chain_id(self) -> int: ...
-
-    def address(self, contract: str) -> str: ...
-
-    async def head(self) -> Block: ...
-
-    async def block(self, number: int) -> Block: ...
-
-    async def read(self, contract: str, function: str, *args: Any) -> Any: ...
-
-    async def write(self, key: bytes, contract: str, function: str, *args: Any) -> TxReceipt: ...
-
-    async def events(self, from_block: int, to_block: int) -> list[Event]: ...
-
-
-class AioChain:
-    """The Chain seam in trio over one in the asyncio thread."""
-
-    def __init__(self, chain: AsyncioChain, thread: AsyncioThread) -> None:
-        self._chain = chain
-        self._thread = thread
-
-    @property
-    def chain_id(self) -> int:
-        return self._chain.chain_id
-
-    def address(self, contract: str) -> str:
-        """Checksum address of a deployed contract."""
-        return self._chain.address(contract)
-
-    async def head(self) -> Block:
-        """The newest block."""
-        return await self._thread.run(self._chain.head)
-
-    async def block(self, number: int) -> Block:
-        """A block by number."""
-        return await self._thread.run(self._chain.block, number)
-
-    async def read(self, contract: str, function: str, *args: Any) -> Any:
-        """A view call."""
-        return await self._thread.run(self._chain.read, contract, function, *args)
-
-    async def write(self, key: bytes, contract: str, function: str, *args: Any) -> TxReceipt:
-        """A transaction, waited for until mined."""
-        return await self._thread.run(self._chain.write, key, contract, function, *args)
-
-    async def events(self, from_block: int, to_block: int) -> list[Event]:
-        """Events of an inclusive range."""
-        return await self._thread.run(self._chain.events, from_block, to_block)

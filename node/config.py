@@ -39,7 +39,9 @@ class NodeConfig:
     listen_port: int  # 0: any free port
     listen_announce: tuple[str, ...]  # multiaddrs of a forwarded port, instead of the sockets' own
     api_port: int  # 0: any free port
-    chain_rpc: str  # "": the network file's
+    chain_rpc: tuple[str, ...]  # empty: the network file's first; of several, two must agree
+    chain_confirmations: int  # blocks on a transaction's before it is forgotten
+    chain_max_fee_gwei: int  # the most this node signs, a gas
     compute_cache: Path  # converted base models, may be shared
     compute_slots: Path  # one lock file per compute child running on this machine, may be shared
     compute_children: int
@@ -136,7 +138,10 @@ _SETTINGS: dict[str, _Kind] = {
     "listen_port": _Kind("listen.port", lambda _: 0, _between(0, 65_535)),
     "listen_announce": _Kind("listen.announce", lambda _: (), _multiaddrs),
     "api_port": _Kind("api.port", lambda _: 0, _between(0, 65_535)),
-    "chain_rpc": _Kind("chain.rpc", lambda _: "", _text),
+    "chain_rpc": _Kind("chain.rpc", lambda _: (), _names),
+    # Two epochs of Ethereum's proof of stake are final; a rollup's or devnet's blocks are sooner.
+    "chain_confirmations": _Kind("chain.confirmations", lambda _: 64, _between(0, 10_000)),
+    "chain_max_fee_gwei": _Kind("chain.max_fee_gwei", lambda _: 500, _between(1, 1_000_000)),
     "compute_cache": _Kind("compute.cache", lambda home: home.path / "models", _path),
     "compute_slots": _Kind("compute.slots", lambda home: home.slots, _path),
     "compute_children": _Kind("compute.children", lambda _: 1, _between(1, 64)),

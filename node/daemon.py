@@ -17,7 +17,7 @@ from bootstrap.network import REMEDY, NetworkFile, load_network
 from datanet import credit
 from datanet.blobs import FileBlobs
 from node import actions, data, epoch, keys, runtime, serve, view, view_money
-from node.aio import AioChain, AsyncioThread
+from node.aio import AsyncioThread
 from node.api import serve as serve_api
 from node.compute import ChildCompute
 from node.config import NodeConfig
@@ -27,6 +27,7 @@ from node.facade import Json
 from node.home import Home
 from node.keys import Identity
 from node.meet import Meeting
+from node.outbox import OUTBOX, OutboxChain
 from node.reach import Bound
 from node.slots import FileSlots
 from node.store import open_store
@@ -38,10 +39,12 @@ from protocol.ids import address_bytes, checksum
 from protocol.params import OPEN
 from protocol.seams import Blobs, Compute
 from settlement.abi import CONTRACTS
+from settlement.agreed import AgreedChain
 from settlement.deploy import verify_code
 from settlement.evm import EvmChain
+from settlement.outbox import GWEI
 
-MIGRATIONS = ((*JOURNAL, *credit.SCHEMA, *PEERS),)
+MIGRATIONS = ((*JOURNAL, *credit.SCHEMA, *PEERS), OUTBOX)
 IDLE_S = 20.0  # a compute child without work gives its memory back
 CHANGES_S = 0.2
 CLOSE_S = 1.0  # for each seam at the end: a stop takes at most three seconds
@@ -66,22 +69,26 @@ def network_of(file: NetworkFile) -> Network:
     )
 
 
-async def open_chain(config: NodeConfig, file: NetworkFile, thread: AsyncioThread) -> EvmChain:
+async def open_chain(
+    config: NodeConfig, file: NetworkFile, thread: AsyncioThread
+) -> EvmChain | AgreedChain:
     """A connected chain client. Raises OperatorError, with what to do: unreachable, the wrong chain,
     or one without the network's contracts.
     """
-    url = config.chain_rpc or next(iter(file.rpc), "")
-    if not url:
+    urls = config.chain_rpc or file.rpc[:1]
+    if not urls:
         raise OperatorError(
             "no-chain", "Neither config nor network file names an RPC URL.", "Set [chain] rpc."
         )
     contracts = {name: file.contract(name) for name in CONTRACTS}
-    chain = EvmChain(url, file.genesis.chain_id, contracts)
+    fee = config.chain_max_fee_gwei * GWEI
+    endpoints = [EvmChain(url, file.genesis.chain_id, contracts, fee) for url in urls]
+    chain = AgreedChain(endpoints) if len(endpoints) > 1 else endpoints[0]
     try:
         await thread.run(chain.start)
         await thread.run(verify_code, chain, contracts)
     except ChainError as error:
-        raise _chain_fault(url, error) from error
+        raise _chain_fault(", ".join(urls), error) from error
     return chain
 
 
@@ -230,6 +237,9 @@ async def run_node(
             stack.push_async_callback(_shielded, thread, chain.close)
             store = await open_store(home.database, thread, MIGRATIONS)
             stack.push_async_callback(_closed, store.close)
+            outbox = OutboxChain(chain, thread, store, clock, config.chain_confirmations)
+            await outbox.load()
+            await outbox.recover(identity.operator_key)
             blobs = FileBlobs(home.blobs)
             compute = ChildCompute(
                 child_command(config, home),
@@ -250,9 +260,9 @@ async def run_node(
                 store=store,
                 blobs=blobs,
                 compute=wrap(compute, blobs) if wrap else compute,
-                chain=AioChain(chain, thread),
+                chain=outbox,
             )
-            await _run(config, identity, file, seams, compute, home, on_ready)
+            await _run(config, identity, file, seams, outbox, compute, home, on_ready)
 
 
 async def _shielded(thread: AsyncioThread, act: Callable[[], Any]) -> None:
@@ -270,6 +280,7 @@ async def _run(
     identity: Identity,
     file: NetworkFile,
     seams: Seams,
+    outbox: OutboxChain,
     compute: ChildCompute,
     home: Home,
     on_ready: Callable[[dict[str, Any]], None],
@@ -277,6 +288,7 @@ async def _run(
     secrets = Keys(identity.peer_seed, identity.operator_key, identity.seal_key)
     payout = address_bytes(config.payout)
     ctx = runtime.build(seams, secrets, network_of(file), config.roles, payout)
+    outbox.tell = partial(ctx.fail, "outbox")
     book = PeerBook(seams.store)
     await book.load()
     bound = Bound(config.listen_host, config.listen_port != 0)
@@ -286,6 +298,7 @@ async def _run(
     token = home.api_token(seams.randomness.token)
     async with seams.transport.running(), trio.open_nursery() as nursery:
         nursery.start_soon(compute.watch)
+        nursery.start_soon(outbox.tend)
         nursery.start_soon(meeting.run)
         await nursery.start(partial(runtime.run, ctx))
         url = await nursery.start(serve_api, node, token, config.api_port)

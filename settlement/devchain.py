@@ -2,10 +2,12 @@
 
 ``python -m settlement.devchain --port 0 --chain-id N --accounts-seed S`` prints one JSON line when
 it is ready (``url``, ``chain_id``, ``funded_key``) and stops at SIGTERM or when its stdin closes.
-Every transaction is mined at once in a block of its own, and an empty block every second. Block
-time is the wall clock's second, never ahead of it: several blocks may share a second. eth-tester
-serves as the EVM only: its own look-ups walk back through all blocks, so blocks, transactions and
-logs are indexed here. One lock guards it, it is not thread-safe.
+Every transaction is mined at once in a block of its own, and an empty block every second. For tests
+of clients ``evm_setAutomine`` holds transactions back until ``evm_mine``, and ``evm_snapshot`` with
+``evm_revert`` takes blocks back: what follows are others, a reorganised chain. Block time is the wall
+clock's second, never ahead of it: several blocks may share a second. eth-tester serves as the EVM
+only: its own look-ups walk back through all blocks, so blocks, transactions and logs are indexed
+here. One lock guards it, it is not thread-safe.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eth.abc import BlockHeaderAPI
+from eth.constants import GENESIS_PARENT_HASH
 from eth.exceptions import PyEVMError
 from eth.vm.forks.cancun import CancunVM
 from eth.vm.spoof import SpoofTransaction
@@ -77,6 +80,10 @@ class DevChain:
         self._in_block: list[list[Mined]] = [[]]
         self._by_hash: dict[bytes, Mined] = {}
         self._logs: list[Log] = []
+        self._automine = True
+        self._pool: dict[tuple[bytes, int], Any] = {}  # by sender and nonce
+        self._snapshots: list[int] = []  # block numbers
+        self._reverts = 0
 
     def tick(self) -> None:
         """Mine an empty block when the last one is of an earlier second."""
@@ -86,19 +93,87 @@ class DevChain:
                 self._mine()
 
     def send(self, raw: bytes) -> bytes:
-        """Mine a signed transaction; returns its hash. Raises RpcError."""
+        """Take a signed transaction, mined at once but for ``automine(False)``; its hash. Raises RpcError."""
         with self._lock:
             try:
                 transaction = self._chain.get_vm().get_transaction_builder().decode(raw)
                 if getattr(transaction, "chain_id", self.chain_id) != self.chain_id:
                     raise RpcError(-32000, f"invalid chain id, this is {self.chain_id}")
-                self._stamp()
-                _, receipt, _ = self._chain.apply_transaction(transaction)
+                if self._automine:
+                    self._include(transaction)
+                else:
+                    self._hold(transaction)
             except (ValidationError, PyEVMError, RLPException) as error:
                 raise RpcError(-32000, str(error)) from error
-            self._mine()
-            self._index(transaction, receipt)
             return bytes(transaction.hash)
+
+    def automine(self, on: bool) -> None:
+        """Whether transactions are mined as they come."""
+        with self._lock:
+            self._automine = on
+
+    def mine(self) -> None:
+        """Mine what is held back, each in a block of its own; without any an empty block."""
+        with self._lock:
+            held = sorted(self._pool.items())
+            self._pool.clear()
+            for _, transaction in held:
+                try:
+                    self._include(transaction)
+                except (ValidationError, PyEVMError) as error:
+                    logging.getLogger(__name__).warning("dropped a held transaction: %s", error)
+            if not held:
+                self._stamp()
+                self._mine()
+
+    def snapshot(self) -> int:
+        """Remember this block; returns what ``revert`` takes."""
+        with self._lock:
+            self._snapshots.append(len(self._headers) - 1)
+            return len(self._snapshots)
+
+    def revert(self, snapshot: int) -> bool:
+        """Take back all blocks after a snapshot's, and the snapshot with all later ones."""
+        with self._lock:
+            if not 1 <= snapshot <= len(self._snapshots):
+                return False
+            number = self._snapshots[snapshot - 1]
+            del self._snapshots[snapshot - 1 :]
+            header, database = self._headers[number], self._chain.chaindb
+            database._set_as_canonical_chain_head(database.db, header, GENESIS_PARENT_HASH)
+            self._chain.header = self._chain.create_header_from_parent(header)
+            self._reverts += 1
+            self._pool.clear()
+            self._cut(number)
+            return True
+
+    def _cut(self, number: int) -> None:
+        for gone in self._in_block[number + 1 :]:
+            for mined in gone:
+                del self._by_hash[mined.transaction.hash]
+        for header in self._headers[number + 1 :]:
+            del self._numbers[header.hash]
+        del self._in_block[number + 1 :], self._headers[number + 1 :]
+        self._logs = [log for log in self._logs if log.block <= number]
+
+    def _include(self, transaction: Any) -> None:
+        self._stamp()
+        _, receipt, _ = self._chain.apply_transaction(transaction)
+        self._mine()
+        self._index(transaction, receipt)
+
+    def _hold(self, transaction: Any) -> None:
+        """The rules by which Ethereum nodes pool: one transaction a nonce, a dearer one replaces it."""
+        sender, nonce = bytes(transaction.sender), int(transaction.nonce)
+        state = self._chain.get_vm(at_header=self._headers[-1]).state
+        if nonce < state.get_nonce(sender):
+            raise RpcError(-32000, "nonce too low")
+        held = self._pool.get((sender, nonce))
+        if held is not None and held.hash == transaction.hash:
+            raise RpcError(-32000, "already known")
+        if held is not None and 10 * transaction.max_fee_per_gas < 11 * held.max_fee_per_gas:
+            raise RpcError(-32000, "replacement transaction underpriced")
+        self._pool[sender, nonce] = transaction
 
     def call(self, call: Call, number: int) -> bytes:
         """Run a call on the state of a block. Raises RpcError 3 with the revert data."""
@@ -155,7 +230,8 @@ class DevChain:
 
     def _mine(self) -> None:
         # prevrandao: any value nobody chose serves; the parent's hash commits to all before it
-        block = self._chain.mine_block(mix_hash=keccak(self._headers[-1].hash))
+        salt = self._headers[-1].hash + bytes(self._reverts)
+        block = self._chain.mine_block(mix_hash=keccak(salt))
         self._in_block.append([])
         self._numbers[block.hash] = block.number
         self._headers.append(block.header)

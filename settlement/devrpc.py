@@ -27,6 +27,7 @@ from settlement.devjson import (
 
 MAX_BODY = 4 * 1024 * 1024  # bytes of one request
 MAX_HISTORY = 1024  # blocks of one eth_feeHistory
+PREFIXES = ("eth_", "evm_", "net_", "web3_")
 TIP = 10**9  # wei a gas, what eth_maxPriorityFeePerGas suggests
 
 
@@ -46,6 +47,10 @@ class Chain(Protocol):
     def call(self, call: Call, number: int) -> bytes: ...
     def estimate(self, call: Call, number: int) -> int: ...
     def send(self, raw: bytes) -> bytes: ...
+    def automine(self, on: bool) -> None: ...
+    def mine(self) -> None: ...
+    def snapshot(self) -> int: ...
+    def revert(self, snapshot: int) -> bool: ...
 
 
 class Methods:
@@ -69,7 +74,7 @@ class Methods:
         if not isinstance(request, dict) or not isinstance(request.get("method"), str):
             raise RpcError(-32600, "invalid request")
         name, params = request["method"], request.get("params", [])
-        method = getattr(self, name, None) if name.startswith(("eth_", "net_", "web3_")) else None
+        method = getattr(self, name, None) if name.startswith(PREFIXES) else None
         if method is None:
             raise RpcError(-32601, f"the method {name} does not exist")
         if not isinstance(params, list):
@@ -175,6 +180,20 @@ class Methods:
             for log in self._chain.logs(first, last)
             if (not addresses or log.address in addresses) and _matches(log, topics)
         ]
+
+    def evm_setAutomine(self, on: bool) -> bool:
+        self._chain.automine(on)
+        return True
+
+    def evm_mine(self) -> str:
+        self._chain.mine()
+        return "0x0"
+
+    def evm_snapshot(self) -> str:
+        return hex(self._chain.snapshot())
+
+    def evm_revert(self, snapshot: str) -> bool:
+        return self._chain.revert(to_int(snapshot))
 
     def _at(self, block: str) -> int:
         number = self._number(block)

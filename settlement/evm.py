@@ -9,43 +9,66 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, NoReturn
 
 from aiohttp import ClientConnectorError, ClientError
 from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
+from eth_typing import BlockNumber
 from hexbytes import HexBytes
 from web3 import AsyncHTTPProvider, AsyncWeb3
 from web3.exceptions import (
+    BadResponseFormat,
     BlockNotFound,
     ContractLogicError,
     TransactionNotFound,
     Web3Exception,
 )
-from web3.types import LogReceipt, TxParams, Wei
+from web3.types import BlockIdentifier, LogReceipt, TxParams, Wei
 
-from protocol.errors import ChainError, OperatorError, Reverted
-from protocol.ids import checksum
+from protocol.errors import ChainError, LocalError, OperatorError, Reverted
+from protocol.ids import address_bytes, checksum
 from protocol.seams import Block, Event, TxReceipt
-from protocol.typed_data import address_of
 from settlement import abi
+from settlement.deploy import create_address
+from settlement.outbox import BUMP_SECONDS, GWEI, WAIT_SECONDS, bumped, next_nonce
+from settlement.signer import LocalSigner, Signer
+from settlement.transaction import Call, Fees, Signed, Unsigned
 
 GAS_MARGIN_PERCENT = 20  # above the estimate: state may change before the transaction is mined
+MAX_GAS = 30_000_000  # of one transaction, as blocks are limited
 POLL_SECONDS = 0.1
-WAIT_SECONDS = 120.0  # for a receipt
 REQUEST_SECONDS = 20.0
-TIP = 10**9  # wei a gas
+TIP = GWEI  # wei a gas
+MAX_FEE = 500 * GWEI  # wei a gas
+KNOWN = ("already known", "already imported", "known transaction")
+# What web3 raises when an endpoint answers something of another shape than it expects.
+MALFORMED = (ValueError, TypeError, AttributeError, LookupError, OverflowError)
 
 
 class EvmChain:
     """One RPC endpoint and the addresses of one deployment (empty before ``deploy``)."""
 
-    def __init__(self, url: str, chain_id: int, addresses: dict[str, str] | None = None) -> None:
-        self._url = url
+    def __init__(
+        self,
+        url: str,
+        chain_id: int,
+        addresses: dict[str, str] | None = None,
+        max_fee: int = MAX_FEE,
+        seconds: float = REQUEST_SECONDS,
+    ) -> None:
+        """``max_fee``: the most this client signs, wei a gas; ``seconds``: of one request."""
+        self.url = url
+        self.max_fee = max_fee
+        self._seconds = seconds
         self._chain_id = chain_id
         self._addresses = dict(addresses or {})
-        timeout = {"timeout": REQUEST_SECONDS}
+        timeout = {"timeout": seconds}
         self._web3 = AsyncWeb3(AsyncHTTPProvider(url, request_kwargs=timeout))
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._sent: defaultdict[str, list[int]] = defaultdict(list)
 
     async def start(self) -> None:
         """Check the endpoint. Raises OperatorError ``wrong-chain``, ChainError ``unreachable``."""
@@ -53,7 +76,7 @@ class EvmChain:
         if found != self._chain_id:
             raise OperatorError(
                 "wrong-chain",
-                f"{self._url} serves chain {found}, this network is on chain {self._chain_id}.",
+                f"{self.url} serves chain {found}, this network is on chain {self._chain_id}.",
                 "Set the RPC URL of the network's chain.",
             )
 
@@ -86,7 +109,7 @@ class EvmChain:
 
     async def head(self) -> Block:
         """The last block."""
-        return await self._block("latest")
+        return await self._block(None)
 
     async def block(self, number: int) -> Block:
         """Raises ChainError ``no-block`` when it is not there yet."""
@@ -95,36 +118,40 @@ class EvmChain:
     async def read(self, contract: str, function: str, *args: Any) -> Any:
         """A view call at the head. Raises Reverted, ChainError ``unreachable``."""
         known = abi.function(contract, function, view=True)
-        call: TxParams = {"to": self.address(contract), "data": known.call_data(args)}
+        call: TxParams = {"to": self.address(contract), "data": HexBytes(known.call_data(args))}
         async with self._translated():
-            raw = await self._web3.eth.call(call)
-        return abi.unwrap(known.outputs, decode(known.output_types, bytes(raw)))
+            raw = bytes(await self._web3.eth.call(call))
+            return abi.unwrap(known.outputs, decode(known.output_types, raw))
 
     async def write(self, key: bytes, contract: str, function: str, *args: Any) -> TxReceipt:
         """Sign, send, wait until mined. Raises Reverted, ChainError."""
-        known = abi.function(contract, function, view=False)
-        call: TxParams = {"to": self.address(contract), "data": known.call_data(args)}
-        return await self._transact(key, call)
+        return await self.transact(LocalSigner(key), self.call_of(contract, function, args))
 
     async def events(self, from_block: int, to_block: int) -> list[Event]:
-        """All events of our contracts in the inclusive range, in order."""
+        """All events of our contracts in the inclusive range, in order.
+
+        Raises ChainError ``bad-answer`` for logs that were not asked for.
+        """
+        addresses = [self._web3.to_checksum_address(a) for a in self._addresses.values()]
         async with self._translated():
             logs = await self._web3.eth.get_logs(
-                {
-                    "fromBlock": from_block,
-                    "toBlock": to_block,
-                    "address": [
-                        self._web3.to_checksum_address(a) for a in self._addresses.values()
-                    ],
-                }
+                {"fromBlock": from_block, "toBlock": to_block, "address": addresses}
             )
-        return self._decoded(logs)
+            found = self._decoded(logs)
+            places = [(event.block, event.log_index) for event in found]
+            inside = all(from_block <= block <= to_block for block, _ in places)
+        if len(found) != len(logs) or not inside or any(a >= b for a, b in pairwise(places)):
+            raise ChainError("bad-answer", f"{self.url}: logs that were not asked for")
+        return found
 
-    async def nonce(self, account: str) -> int:
-        """Number of transactions of an account, pending ones included."""
+    async def nonce(self, account: str, depth: int = 0) -> int:
+        """Number of an account's mined transactions, as it was ``depth`` blocks ago."""
+        at: BlockIdentifier = "latest"
+        if depth:
+            at = BlockNumber(max(0, (await self.head()).number - depth))
         async with self._translated():
             address = self._web3.to_checksum_address(account)
-            return await self._web3.eth.get_transaction_count(address, "pending")
+            return int(await self._web3.eth.get_transaction_count(address, at))
 
     async def balance(self, account: str) -> int:
         """Wei of an account, for its gas."""
@@ -138,66 +165,123 @@ class EvmChain:
 
     async def create(self, key: bytes, contract: str, args: tuple[Any, ...]) -> str:
         """Deploy a contract; returns its address. Raises Reverted, ChainError."""
-        params = abi.constructor(contract)
-        words = encode([param.canonical for param in params], abi.typed(params, args))
-        receipt = await self._receipt(
-            await self._send(key, {"data": abi.artifact(contract).bytecode + words})
-        )
-        return str(receipt["contractAddress"])
+        signer = LocalSigner(key)
+        nonce = await self.nonce(signer.address)
+        await self.transact(signer, creation(contract, args))
+        return create_address(signer.address, nonce)
 
     async def transfer_eth(self, key: bytes, to: str, wei: int) -> TxReceipt:
         """Send the chain's own coin, for gas."""
-        return await self._transact(key, {"to": to, "value": Wei(wei)})
+        return await self.transact(LocalSigner(key), Call(address_bytes(to), wei, b""))
 
-    async def _transact(self, key: bytes, call: TxParams) -> TxReceipt:
-        receipt = await self._receipt(await self._send(key, call))
-        events = tuple(self._decoded(receipt["logs"]))
-        found = bytes(receipt["transactionHash"]), receipt["blockNumber"], receipt["gasUsed"]
-        return TxReceipt(*found, events)
+    # -- sending, step by step ---
 
-    async def _send(self, key: bytes, call: TxParams) -> HexBytes:
-        sender = checksum(address_of(key))
-        async with self._locks[sender], self._translated():
-            address = self._web3.to_checksum_address(sender)
-            gas = await self._web3.eth.estimate_gas({**call, "from": address})
+    def call_of(self, contract: str, function: str, args: tuple[Any, ...]) -> Call:
+        """A transaction of one of our contracts. Raises LocalError for wrong arguments."""
+        known = abi.function(contract, function, view=False)
+        return Call(address_bytes(self.address(contract)), 0, known.call_data(args))
+
+    async def draft(self, sender: str, call: Call, nonce: int) -> Unsigned:
+        """A transaction at today's fees. Raises Reverted when it would fail: it costs nothing then."""
+        params: TxParams = {"from": self._web3.to_checksum_address(sender), **_plain(call)}
+        async with self._translated():
+            gas = int(await self._web3.eth.estimate_gas(params))
+        gas += gas * GAS_MARGIN_PERCENT // 100
+        if not 0 < gas <= MAX_GAS:
+            raise ChainError("bad-answer", f"{self.url}: an estimate of {gas} gas")
+        return Unsigned(self._chain_id, nonce, await self.fees(), gas, call)
+
+    async def fees(self) -> Fees:
+        """Enough for the next blocks. Raises ChainError ``too-expensive`` above the ceiling."""
+        async with self._translated():
             head = await self._web3.eth.get_block("latest")
-            unsigned: TxParams = {
-                **call,
-                "type": 2,
-                "chainId": self._chain_id,
-                "nonce": await self._web3.eth.get_transaction_count(address, "pending"),
-                "gas": gas + gas * GAS_MARGIN_PERCENT // 100,
-                "maxPriorityFeePerGas": Wei(TIP),
-                "maxFeePerGas": Wei(2 * head["baseFeePerGas"] + TIP),
-            }
-            signed = self._web3.eth.account.sign_transaction(unsigned, key)
-            return await self._web3.eth.send_raw_transaction(signed.raw_transaction)
+            most = 2 * int(head["baseFeePerGas"]) + TIP
+        if most > self.max_fee:
+            text = f"{most} wei a gas, this node pays at most {self.max_fee}"
+            raise ChainError("too-expensive", text)
+        return Fees(most, TIP)
 
-    async def _receipt(self, tx: HexBytes) -> Any:
-        for _ in range(int(WAIT_SECONDS / POLL_SECONDS)):
+    async def send(self, raw: bytes) -> None:
+        """Hand a signed transaction to the endpoint; one that it knows already is fine.
+
+        Raises ChainError ``refused`` when the endpoint does not want it.
+        """
+        try:
             async with self._translated():
-                try:
-                    receipt = await self._web3.eth.get_transaction_receipt(tx)
-                except TransactionNotFound:
-                    receipt = None
-            if receipt is not None:
-                return await self._succeeded(receipt)
+                await self._web3.eth.send_raw_transaction(HexBytes(raw))
+        except ChainError as error:
+            if error.code == "rpc-error" and any(w in error.text.lower() for w in KNOWN):
+                return
+            code = "refused" if error.code == "rpc-error" else error.code
+            raise ChainError(code, error.text) from error
+
+    async def mined(self, tx: bytes) -> TxReceipt | None:
+        """The receipt, None while there is none. Raises Reverted for one that failed."""
+        async with self._translated():
+            try:
+                found = await self._web3.eth.get_transaction_receipt(HexBytes(tx))
+                block, status, used = found["blockNumber"], found["status"], found["gasUsed"]
+                same = bytes(found["transactionHash"]) == tx
+                events = tuple(self._decoded(found["logs"]))
+            except TransactionNotFound:
+                return None
+        if not same or not all(isinstance(value, int) for value in (block, status, used)):
+            raise ChainError("bad-answer", f"{self.url}: another transaction's receipt")
+        if status != 1:
+            await self._why(tx, block)
+        return TxReceipt(tx, block, used, events)
+
+    async def transact(self, signer: Signer, call: Call) -> TxReceipt:
+        """Sign, send, wait until mined; nothing is stored. Raises Reverted, ChainError.
+
+        For programs that live as long as their transactions; a daemon has ``node/outbox.py``.
+        """
+        async with self._locks[signer.address]:
+            nonce = next_nonce(await self.nonce(signer.address), self._sent[signer.address])
+            first = await signer.sign(await self.draft(signer.address, call, nonce))
+            await self.send(first.raw)
+            self._sent[signer.address] = [nonce]
+        try:
+            return await self._arrival(signer, [first])
+        finally:
+            if nonce in self._sent[signer.address]:
+                self._sent[signer.address] = []
+
+    async def _arrival(self, signer: Signer, forms: list[Signed]) -> TxReceipt:
+        last = bumps = 0
+        for waited in range(int(WAIT_SECONDS / POLL_SECONDS)):
+            for form in reversed(forms):
+                receipt = await self.mined(form.hash)
+                if receipt is not None:
+                    return receipt
+            if (waited - last) * POLL_SECONDS >= BUMP_SECONDS:
+                last, bumps = waited, bumps + 1
+                fees = bumped(forms[-1].unsigned.fees, await self.fees(), self.max_fee)
+                if fees is not None:
+                    forms.append(await signer.sign(replace(forms[-1].unsigned, fees=fees)))
+                await self.send(forms[-1].raw)
             await asyncio.sleep(POLL_SECONDS)
-        raise ChainError("stalled", f"{tx.to_0x_hex()} was not mined in {WAIT_SECONDS:.0f} s")
+        text = (
+            f"0x{forms[-1].hash.hex()} was not mined in {WAIT_SECONDS:.0f} s, fee raised {bumps} x"
+        )
+        raise ChainError("stalled", text)
 
-    async def _succeeded(self, receipt: Any) -> Any:
-        if receipt["status"] == 1:
-            return receipt
+    async def _why(self, tx: bytes, block: int) -> NoReturn:
+        """Raise what made a mined transaction fail, as far as running it again shows it."""
         async with self._translated():
-            sent = await self._web3.eth.get_transaction(receipt["transactionHash"])
+            sent = await self._web3.eth.get_transaction(HexBytes(tx))
             again: TxParams = {"from": sent["from"], "to": sent["to"], "data": sent["input"]}
-            await self._web3.eth.call(again, receipt["blockNumber"] - 1)
-        raise Reverted("reverted", f"{receipt['transactionHash'].to_0x_hex()} failed, out of gas")
+            await self._web3.eth.call(again, BlockNumber(block - 1))
+        raise Reverted("reverted", f"0x{tx.hex()} failed, out of gas")
 
-    async def _block(self, number: Any) -> Block:
+    async def _block(self, number: int | None) -> Block:
         async with self._translated():
-            found = await self._web3.eth.get_block(number)
-            return Block(found["number"], bytes(found["hash"]), found["timestamp"])
+            which: BlockIdentifier = "latest" if number is None else BlockNumber(number)
+            found = await self._web3.eth.get_block(which)
+            block = Block(int(found["number"]), bytes(found["hash"]), int(found["timestamp"]))
+        if number not in (None, block.number) or len(block.hash) != 32:
+            raise ChainError("bad-answer", f"{self.url}: block {block.number} for {number}")
+        return block
 
     def _decoded(self, logs: Any) -> list[Event]:
         ours = {address: contract for contract, address in self._addresses.items()}
@@ -214,15 +298,29 @@ class EvmChain:
         except BlockNotFound as error:
             raise ChainError("no-block", str(error)) from error
         except (ClientError, OSError, TimeoutError) as error:
-            raise ChainError("unreachable", f"{self._url}: {_cause(error)}") from error
+            raise ChainError("unreachable", f"{self.url}: {_cause(error)}") from error
+        except (BadResponseFormat, DecodingError, LocalError, *MALFORMED) as error:
+            raise ChainError("bad-answer", f"{self.url}: {error!r:.200}") from error
         except Web3Exception as error:
-            raise ChainError("rpc-error", f"{self._url}: {error}") from error
+            raise ChainError("rpc-error", f"{self.url}: {error}") from error
+
+
+def creation(contract: str, args: tuple[Any, ...]) -> Call:
+    """The transaction that deploys a contract."""
+    params = abi.constructor(contract)
+    words = encode([param.canonical for param in params], abi.typed(params, args))
+    return Call(b"", 0, abi.artifact(contract).bytecode + words)
+
+
+def _plain(call: Call) -> TxParams:
+    to: TxParams = {"to": checksum(call.to)} if call.to else {}
+    return {**to, "value": Wei(call.value), "data": HexBytes(call.data)}
 
 
 def _cause(error: BaseException) -> str:
     """Why an endpoint gave no answer, without aiohttp's representation of the connection."""
     if isinstance(error, TimeoutError):
-        return f"no answer in {REQUEST_SECONDS:.0f} s"
+        return "no answer in time"
     if isinstance(error, ClientConnectorError):
         return error.os_error.strerror or str(error.os_error)
     return str(error) or type(error).__name__

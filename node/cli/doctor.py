@@ -68,7 +68,7 @@ def _ask_chain(network: "NetworkFile", config: "NodeConfig", home: Home) -> "Cha
     """One connection as the node makes it."""
     import trio
 
-    from node.aio import AioChain, AsyncioThread
+    from node.aio import AsyncioThread
     from node.daemon import open_chain
     from node.doctor import ChainFacts
     from node.keys import load_identity
@@ -78,12 +78,11 @@ def _ask_chain(network: "NetworkFile", config: "NodeConfig", home: Home) -> "Cha
     async def ask() -> ChainFacts:
         with AsyncioThread() as thread:
             client = await open_chain(config, network, thread)
-            chain = AioChain(client, thread)
-            head = await chain.head()
+            head = await thread.run(client.head)
             wei = await thread.run(client.balance, operator)
-            stake = await chain.read("WorkerStake", "stakeOf", operator)
+            stake = await thread.run(client.read, "WorkerStake", "stakeOf", operator)
             await thread.run(client.close)
-        return ChainFacts(chain.chain_id, head.time, operator, wei, int(stake))
+        return ChainFacts(client.chain_id, head.time, operator, wei, int(stake))
 
     return trio.run(ask)
 

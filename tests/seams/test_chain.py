@@ -1,4 +1,4 @@
-"""One suite for every Chain: the integer models, and the contracts on the chain in a box."""
+"""One suite for every Chain: the integer models, and the contracts through the outbox on real EVMs."""
 
 import asyncio
 import json
@@ -12,8 +12,9 @@ import pytest
 import trio
 from eth_utils.crypto import keccak
 
-from node.aio import AioChain, AsyncioThread
+from node.aio import AsyncioThread
 from node.doors import SystemClock
+from node.outbox import OUTBOX, OutboxChain
 from protocol.errors import ChainError, LocalError, Reverted
 from protocol.ids import checksum
 from protocol.params import OPEN, SIMNET
@@ -22,6 +23,7 @@ from protocol.typed_data import address_of
 from settlement.deploy import Deployment, DeployParams, deploy, terms_of
 from settlement.evm import EvmChain
 from settlement.simchain import SimChain
+from simnet.seams import MemoryStore
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAIN_ID = 31337
@@ -86,7 +88,8 @@ async def evm_world(box: Box) -> AsyncIterator[World]:
             await thread.run(evm.transfer_eth, box.treasurer, account, ETHER)
 
         await thread.run(evm.start)
-        yield World(AioChain(evm, thread), box.treasurer, gas)
+        store = MemoryStore((OUTBOX,))
+        yield World(OutboxChain(evm, thread, store, SystemClock(), 2), box.treasurer, gas)
         await thread.run(evm.close)
 
 
@@ -220,6 +223,6 @@ async def test_an_endpoint_that_is_not_there_is_unreachable() -> None:
     with AsyncioThread() as thread:
         evm = EvmChain("http://127.0.0.1:9", CHAIN_ID, {})
         with pytest.raises(ChainError) as caught:
-            await AioChain(evm, thread).head()
+            await OutboxChain(evm, thread, MemoryStore(), SystemClock(), 2).head()
         assert caught.value.code == "unreachable"
         await thread.run(evm.close)
