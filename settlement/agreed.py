@@ -120,15 +120,15 @@ class AgreedChain:
         keys = [_key(answer) for answer in answers]
         for key, answer in zip(keys, answers, strict=True):
             if keys.count(key) >= VOICES and not _silent(answer):
-                self._count_others(name, keys, key)
+                self._count_others(answers, keys, key)
                 if isinstance(answer, ChainError):
                     raise answer
                 return answer
         raise self._nobody(name, answers)
 
-    def _count_others(self, name: str, keys: list[object], truth: object) -> None:
-        for endpoint, key in zip(self._endpoints, keys, strict=True):
-            if key != truth:
+    def _count_others(self, answers: Sequence[object], keys: list[object], truth: object) -> None:
+        for endpoint, answer, key in zip(self._endpoints, answers, keys, strict=True):
+            if key != truth and not _silent(answer):
                 self.faults[f"{endpoint.url} differs"] += 1
 
     def _nobody(self, name: str, answers: Sequence[object]) -> ChainError:

@@ -62,11 +62,13 @@ class EvmChain:
         """``max_fee``: the most this client signs, wei a gas; ``seconds``: of one request."""
         self.url = url
         self.max_fee = max_fee
-        self._seconds = seconds
         self._chain_id = chain_id
         self._addresses = dict(addresses or {})
-        timeout = {"timeout": seconds}
-        self._web3 = AsyncWeb3(AsyncHTTPProvider(url, request_kwargs=timeout))
+        # one try a call: who asks again is the caller, within its own deadline
+        provider = AsyncHTTPProvider(
+            url, request_kwargs={"timeout": seconds}, exception_retry_configuration=None
+        )
+        self._web3 = AsyncWeb3(provider)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._sent: defaultdict[str, list[int]] = defaultdict(list)
 
