@@ -11,12 +11,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from aiohttp import ClientConnectorError, ClientError
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
-from eth_typing import BlockNumber
 from hexbytes import HexBytes
 from web3 import AsyncHTTPProvider, AsyncWeb3
 from web3.exceptions import (
@@ -150,7 +149,7 @@ class EvmChain:
         """Number of an account's mined transactions, as it was ``depth`` blocks ago."""
         at: BlockIdentifier = "latest"
         if depth:
-            at = BlockNumber(max(0, (await self.head()).number - depth))
+            at = _at(max(0, (await self.head()).number - depth))
         async with self._translated():
             address = self._web3.to_checksum_address(account)
             return int(await self._web3.eth.get_transaction_count(address, at))
@@ -273,12 +272,12 @@ class EvmChain:
         async with self._translated():
             sent = await self._web3.eth.get_transaction(HexBytes(tx))
             again: TxParams = {"from": sent["from"], "to": sent["to"], "data": sent["input"]}
-            await self._web3.eth.call(again, BlockNumber(block - 1))
+            await self._web3.eth.call(again, _at(block - 1))
         raise Reverted("reverted", f"0x{tx.hex()} failed, out of gas")
 
     async def _block(self, number: int | None) -> Block:
         async with self._translated():
-            which: BlockIdentifier = "latest" if number is None else BlockNumber(number)
+            which: BlockIdentifier = "latest" if number is None else _at(number)
             found = await self._web3.eth.get_block(which)
             block = Block(int(found["number"]), bytes(found["hash"]), int(found["timestamp"]))
         if number not in (None, block.number) or len(block.hash) != 32:
@@ -312,6 +311,10 @@ def creation(contract: str, args: tuple[Any, ...]) -> Call:
     params = abi.constructor(contract)
     words = encode([param.canonical for param in params], abi.typed(params, args))
     return Call(b"", 0, abi.artifact(contract).bytecode + words)
+
+
+def _at(block: int) -> BlockIdentifier:
+    return cast(BlockIdentifier, block)
 
 
 def _plain(call: Call) -> TxParams:

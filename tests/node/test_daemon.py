@@ -84,9 +84,9 @@ async def publish(world: World, folder: Path) -> None:
         await data.commit_shard(world.nodes[part.owner], part.datanet, path)
     shards = ann.board.shards
     await world.until(
-        lambda: [s.reveal is not None for s in shards.values()] == [True] * len(PARTS),
+        lambda: [data.held(ann, s) for s in shards.values()] == [True] * len(PARTS),
         120,
-        "no reveal",
+        "not held",
     )
     await actions.submit_job(ann, RECIPE.format(datanets='"kjv"', private="false"))
 
