@@ -95,7 +95,7 @@ def _ask_endpoints(network: "NetworkFile", config: "NodeConfig") -> "list[Endpoi
     from node.doctor import Endpoint
     from settlement.evm import EvmChain
 
-    urls = tuple(dict.fromkeys(url for url in (config.chain_rpc, *network.rpc) if url))
+    urls = tuple(dict.fromkeys((*config.chain_rpc, *network.rpc)))
     if len(urls) < 2:
         return [Endpoint(url) for url in urls]
 
