@@ -87,6 +87,15 @@ def decide(existing: Sequence[Placed], new: Sequence[Placed]) -> list[Kept]:
     return [kept[placed.order] for placed in new]
 
 
+def place_all(placed: tuple[Placed, ...], most_words: int | None) -> tuple[Kept, ...]:
+    """What each record keeps, all in commit order; pure, so a simulation may share the finding.
+
+    Raises LocalError ``out-of-order``.
+    """
+    index = Precedence(most_words)
+    return tuple(index.place(each) for each in placed)
+
+
 class Precedence:
     """The n-grams of all originals so far; each new record is measured, then joins them.
 

@@ -32,7 +32,7 @@ from protocol.seams import (
     Transport,
     TxReceipt,
 )
-from protocol.signing import key_of_peer, peer_id_of
+from protocol.signing import key_of_peer, peer_id_of, public_key
 from protocol.typed_data import Domain, Typed, address_of, sign, statement_domain
 from tasks.board import Board
 
@@ -148,6 +148,8 @@ class Context:
     progress: dict[bytes, list[int]] = field(default_factory=dict)  # unit -> live losses
     outcomes: dict[bytes, Any] = field(default_factory=dict)  # unit -> last judged outcome
     private: dict[str, Any] = field(default_factory=dict)  # this node's own working values
+    operator: bytes = field(init=False)
+    peer_key: bytes = field(init=False)  # Ed25519
     _beacons: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
     _changed: trio.Event = field(default_factory=trio.Event)
 
@@ -155,9 +157,9 @@ class Context:
     def params(self) -> Params:
         return self.network.params
 
-    @property
-    def operator(self) -> bytes:
-        return self.keys.operator
+    def __post_init__(self) -> None:
+        self.operator = self.keys.operator
+        self.peer_key = public_key(self.keys.peer_seed)
 
     @property
     def statements(self) -> Domain:

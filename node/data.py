@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from datanet import manifest as manifests
+from datanet import precedence
 from datanet.intake import read_records
-from datanet.precedence import Kept, Placed, Precedence
+from datanet.precedence import Kept, Placed
 from datanet.record import Record, RecordList, record_id
 from datanet.reserve import reserved
 from datanet.reveal import (
@@ -241,18 +242,21 @@ async def _assemble(ctx: Context, job: Job) -> Dataset:
 
 def _placed(ctx: Context, shards: list[Opened], void: dict[bytes, str]) -> Dataset:
     """All training records in commit order, each with what it keeps."""
-    precedence = Precedence(ctx.params.max_tokens)
-    rows, texts, kept = [], [], []
-    for opened in shards:
-        owner = ctx.board.owners.index(opened.entry.owner)
-        for index, record in opened.training:
-            order = (opened.entry.block, opened.entry.log_index, index)
-            placed = precedence.place(Placed(order, opened.entry.owner, record))
-            kept.append(placed)
-            texts.append(record)
-            rows.append(_row(record, owner, opened.entry.datanet, placed.kept_ppm))
     most = ctx.params.max_tokens
-    return Dataset(tuple(shards), tuple(rows), tuple(texts), tuple(kept), void, most)
+    places = [
+        (opened.entry, Placed((opened.entry.block, opened.entry.log_index, index), owner, record))
+        for opened in shards
+        for owner in (opened.entry.owner,)
+        for index, record in opened.training
+    ]
+    kept = precedence.place_all(tuple(place for _, place in places), most)
+    rows = tuple(
+        _row(place.record, ctx.board.owners.index(entry.owner), entry.datanet, keeps.kept_ppm)
+        for (entry, place), keeps in zip(places, kept, strict=True)
+    )
+    return Dataset(
+        tuple(shards), rows, tuple(place.record for _, place in places), kept, void, most
+    )
 
 
 def _row(record: Record, owner: int, datanet: bytes, kept_ppm: int) -> Row:

@@ -23,19 +23,31 @@ OVER = ("AlreadySlashed", "NothingToSlash")  # reverts after which no order can 
 
 async def rule_disputes(ctx: Context) -> None:
     """Rule on every dispute that this node was drawn for, and sign the slash of the guilty."""
+    over: set[tuple[bytes, int]] = ctx.private.setdefault("ruled-rounds", set())
     for job in jobs.jobs(ctx):
         for number in range(job.spec.rounds):
-            for item, result in (await jobs.outcomes(ctx, job, number) or {}).items():
-                entry = jobs.entry_of(ctx, job, item)
-                if entry is None or result.state not in (State.DISPUTED, State.FAILED):
-                    continue
-                members = await jobs.committee(ctx, job, entry)
-                if ctx.operator not in members:
-                    continue
-                if result.state is State.FAILED:
-                    await ctx.attempt("slash", _slash, job, entry, members)
-                elif not verify.posted(entry.rulings, ctx.operator):
-                    await ctx.attempt("rule", _rule, job, number, entry)
+            if (job.id, number) not in over and await _rule_round(ctx, job, number):
+                over.add((job.id, number))
+
+
+async def _rule_round(ctx: Context, job: Job, number: int) -> bool:
+    """Rule where it is due; whether nothing of the round can ever concern this node again."""
+    found = await jobs.outcomes(ctx, job, number)
+    over = found is not None
+    for item, result in (found or {}).items():
+        entry = jobs.entry_of(ctx, job, item)
+        over = over and result.final
+        if entry is None or result.state not in (State.DISPUTED, State.FAILED):
+            continue
+        members = await jobs.committee(ctx, job, entry)
+        if ctx.operator not in members:
+            continue
+        if result.state is State.FAILED:
+            await ctx.attempt("slash", _slash, job, entry, members)
+            over = over and any(slash.unit == entry.unit for slash in ctx.board.slashes)
+        elif not verify.posted(entry.rulings, ctx.operator):
+            await ctx.attempt("rule", _rule, job, number, entry)
+    return over
 
 
 async def _rule(ctx: Context, job: Job, number: int, entry: UnitEntry) -> None:

@@ -15,7 +15,7 @@ from node.terms import RULE_VERSION
 from node.turns import Finished, current, failed_jobs, finished_jobs
 from protocol.errors import PeerError
 from protocol.ids import ZERO, checksum, short
-from protocol.messages import DrawEntry, EpochBody, EpochVote, PotShares
+from protocol.messages import RECEIPT, DrawEntry, EpochBody, EpochVote, PotShares
 from protocol.params import in_open
 from protocol.typed_data import Draw, EpochCommit, recover
 from settlement.claims import claim_args, commit_args, tree_of
@@ -98,7 +98,9 @@ async def _add_job(
 async def _add_answers(
     ctx: Context, item: Finished, settled: set[bytes], due: dict[bytes, PotShares]
 ) -> None:
-    found = await attributed(ctx, item)
+    posts = ctx.board.posted(RECEIPT, item.adapter)
+    open_ones = any(post.value not in settled for post in posts)
+    found = await attributed(ctx, item) if open_ones else None
     if found is not None:
         for channel in paying_channels(ctx, item.adapter):
             await ctx.attempt("settle", _add_channel, found, channel, settled, due)

@@ -15,6 +15,7 @@ from tasks.entries import Posted, PotEntry, UnitEntry
 from tasks.judge import Outcome, counted, judge, judge_home
 from tasks.lifecycle import State
 
+Samples = dict[int, tuple[bytes, ...]]  # drawn step -> its verifiers
 NO_ADAPTER = ZERO  # what aggregators post for a round that no verified unit is left of
 PRIVATE = 2  # AssetRegistry's data class: open 0, consented 1, private 2
 
@@ -46,16 +47,33 @@ class Assigned:
 
 def jobs(ctx: Context) -> list[Job]:
     """All funded jobs whose spec has arrived and that keep the network's terms, oldest first."""
-    specs = {spec.digest: spec for spec in ctx.mail.bodies(JobSpec)}
     found = []
     for pot in ctx.board.pots.values():
-        spec = specs.get(pot.spec)
-        if pot.unit_pay and spec is not None and _keeps_terms(ctx, spec, pot):
+        spec = _spec(ctx, pot) if pot.unit_pay else None
+        if spec is not None and _keeps_terms(ctx, spec, pot):
             found.append(Job(spec, pot))
     return found
 
 
+def _spec(ctx: Context, pot: PotEntry) -> JobSpec | None:
+    """The spec that a pot names; kept once it is known, its digest is not computed again."""
+    known: dict[bytes, JobSpec] = ctx.private.setdefault("specs", {})
+    if pot.spec not in known:
+        for spec in ctx.mail.bodies(JobSpec):
+            known.setdefault(spec.digest, spec)
+    return known.get(pot.spec)
+
+
 def _keeps_terms(ctx: Context, spec: JobSpec, pot: PotEntry) -> bool:
+    kept: set[bytes] = ctx.private.setdefault("terms-kept", set())
+    if pot.pot in kept:  # a spec never changes, and a pot is only topped up
+        return True
+    if _finds_terms_kept(ctx, spec, pot):
+        kept.add(pot.pot)
+    return pot.pot in kept
+
+
+def _finds_terms_kept(ctx: Context, spec: JobSpec, pot: PotEntry) -> bool:
     faults: dict[bytes, str] = ctx.private.setdefault("spec-faults", {})
     if pot.spec not in faults:
         faults[pot.spec] = terms.spec_fault(spec, ctx.params)
@@ -73,6 +91,13 @@ def home_owners(ctx: Context, job: Job) -> list[bytes]:
     """Workers with a private shard in the job that was revealed by its block; they train at home."""
     if not job.spec.include_private:
         return []
+    known: dict[bytes, list[bytes]] = ctx.private.setdefault("home-owners", {})
+    if job.id not in known:
+        known[job.id] = _home_owners(ctx, job)
+    return known[job.id]
+
+
+def _home_owners(ctx: Context, job: Job) -> list[bytes]:
     workers = ctx.board.roster("worker", job.pot.block, ctx.params.unit_stake)
     owners = [
         shard.owner
@@ -108,7 +133,13 @@ def current_round(ctx: Context, job: Job) -> int | None:
 
 
 def _agreed(ctx: Context, job: Job, number: int) -> Posted | None:
-    return ctx.board.agreed(ROUND, job_round(job.id, number))
+    known: dict[tuple[bytes, int], Posted] = ctx.private.setdefault("agreed", {})
+    if (job.id, number) not in known:
+        agreed = ctx.board.agreed(ROUND, job_round(job.id, number))
+        if agreed is None:
+            return None
+        known[job.id, number] = agreed
+    return known[job.id, number]
 
 
 def opened(ctx: Context, job: Job, number: int) -> tuple[int, int] | None:
@@ -125,6 +156,14 @@ def start_adapter(ctx: Context, job: Job, number: int) -> bytes:
     return before.value if before is not None else job.spec.start
 
 
+def judging_over(ctx: Context, job: Job, number: int) -> bool:
+    """Whether no verdict about a unit of a round can be in time any more."""
+    at = opened(ctx, job, number)
+    p = ctx.params
+    longest = 2 * p.unit_seconds + p.judge_seconds  # taken at the last moment, anchored at the last
+    return at is not None and ctx.head.time > at[1] + longest
+
+
 async def round_beacon(ctx: Context, job: Job, number: int) -> bytes | None:
     """The beacon that assigns a round's units and orders their data."""
     at = opened(ctx, job, number)
@@ -133,6 +172,16 @@ async def round_beacon(ctx: Context, job: Job, number: int) -> bytes | None:
 
 async def assigned(ctx: Context, job: Job, number: int) -> list[Assigned] | None:
     """Who does which unit of a round: a stake-weighted draw, and the private owners at home."""
+    known: dict[tuple[bytes, int], list[Assigned]] = ctx.private.setdefault("assigned", {})
+    if (job.id, number) not in known:
+        found = await _assigned(ctx, job, number)
+        if found is None:
+            return None
+        known[job.id, number] = found
+    return known[job.id, number]
+
+
+async def _assigned(ctx: Context, job: Job, number: int) -> list[Assigned] | None:
     beacon, at = await round_beacon(ctx, job, number), opened(ctx, job, number)
     if beacon is None or at is None:
         return None
@@ -162,26 +211,33 @@ def entry_of(ctx: Context, job: Job, item: Assigned) -> UnitEntry | None:
 
 def eligible_verifiers(ctx: Context, job: Job, worker: bytes) -> dict[bytes, int]:
     """Staked verifiers at the job's block that are not the worker's party."""
-    roster = ctx.board.roster("verifier", job.pot.block, ctx.params.min_stake)
-    return {
-        v: stake
-        for v, stake in roster.items()
-        if not ctx.board.same_party(v, worker, job.pot.block)
-    }
+    known: dict[tuple[bytes, bytes], dict[bytes, int]] = ctx.private.setdefault("eligible", {})
+    if (job.id, worker) not in known:
+        roster = ctx.board.roster("verifier", job.pot.block, ctx.params.min_stake)
+        known[job.id, worker] = {
+            v: stake
+            for v, stake in roster.items()
+            if not ctx.board.same_party(v, worker, job.pot.block)
+        }
+    return known[job.id, worker]
 
 
-async def samples(ctx: Context, job: Job, unit: UnitEntry) -> dict[int, tuple[bytes, ...]] | None:
+async def samples(ctx: Context, job: Job, unit: UnitEntry) -> Samples | None:
     """Drawn steps of an anchored unit with their verifiers; None before the beacon."""
+    known: dict[bytes, Samples] = ctx.private.setdefault("samples", {})
     if not unit.root:
         return None
+    if unit.unit in known:
+        return known[unit.unit]
     beacon = await ctx.beacon(unit.anchor_block + ctx.params.beacon_delay)
     if beacon is None:
         return None
     pool = eligible_verifiers(ctx, job, unit.operator)
     drawn = draw.steps(beacon, unit.unit, job.spec.hyper.steps, ctx.params.samples)
-    return {
+    known[unit.unit] = {
         step: draw.verifiers(beacon, unit.unit, step, pool, ctx.params.verifiers) for step in drawn
     }
+    return known[unit.unit]
 
 
 def all_verifiers(drawn: dict[int, tuple[bytes, ...]] | None) -> tuple[bytes, ...]:
@@ -219,6 +275,16 @@ async def committee(ctx: Context, job: Job, unit: UnitEntry) -> tuple[bytes, ...
 
 async def outcome(ctx: Context, job: Job, number: int, item: Assigned) -> Outcome:
     """Where an assigned unit stands now."""
+    over: dict[bytes, Outcome] = ctx.private.setdefault("over", {})
+    if item.unit not in over:
+        found = await _outcome(ctx, job, number, item)
+        if not found.final:
+            return found
+        over[item.unit] = found
+    return over[item.unit]
+
+
+async def _outcome(ctx: Context, job: Job, number: int, item: Assigned) -> Outcome:
     entry = entry_of(ctx, job, item)
     at = opened(ctx, job, number)
     since = at[1] if at else job.pot.time

@@ -41,7 +41,7 @@ async def join(ctx: Context) -> None:
         who = checksum(ctx.operator)
         ctx.duty = f"waiting for stake: deposit {missing / OPEN:g} OPEN for operator {who}"
         return
-    key, bits = public_key(ctx.keys.peer_seed), roles.mask(ctx.roles)
+    key, bits = ctx.peer_key, roles.mask(ctx.roles)
     entry = ctx.board.node(ctx.operator)
     if entry is None or (entry.peer_key, entry.roles) != (key, bits):
         receipt = await ctx.post(NODE, key, bits.to_bytes(32, "big"))

@@ -32,19 +32,18 @@ Slot = tuple[str, bytes, bytes]  # kind, author, body
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One accepted message."""
+    """One accepted message; ``id`` and ``author`` (a peer id) follow from the envelope."""
 
     envelope: Envelope
     body: Any
-
-    @property
-    def author(self) -> str:
-        return peer_id_of(self.envelope.author)
+    raw: bytes
+    id: bytes
+    author: str
 
     @property
     def age(self) -> tuple[int, bytes]:
         """What decides which of two letters in one slot is the newer."""
-        return self.envelope.issued, self.envelope.id
+        return self.envelope.issued, self.id
 
 
 class Mail:
@@ -80,7 +79,7 @@ class Mail:
             ),
             self._seed,
         )
-        self._keep(Letter(envelope, body))
+        self._keep(_letter(envelope, body, pack(envelope)))
         return envelope
 
     def accept(self, raw: bytes, now: float) -> Letter:
@@ -94,17 +93,17 @@ class Mail:
     def _accept(self, raw: bytes, now: float) -> Letter:
         letter = _opened(raw, self._limits.max_bytes)
         envelope = letter.envelope
-        if envelope.id in self._letters:
+        if letter.id in self._letters:
             raise Ignore("duplicate")
         known = self._by_kind[type(letter.body)].get(_slot(envelope))
         if known is not None and known.age > letter.age:
             raise Ignore("superseded")
         item = Announcement(
-            id=envelope.id,
+            id=letter.id,
             size=len(raw),
             version=envelope.version,
             network=envelope.network,
-            author=peer_id_of(envelope.author),
+            author=letter.author,
             sent=envelope.issued,
             expiry=envelope.expires,
         )
@@ -123,14 +122,14 @@ class Mail:
         slots, slot = self._by_kind[type(letter.body)], _slot(letter.envelope)
         if slot in slots:
             self._remove(slots[slot])
-        self._letters[letter.envelope.id] = slots[slot] = letter
-        self._unsaved[letter.envelope.id] = pack(letter.envelope)
+        self._letters[letter.id] = slots[slot] = letter
+        self._unsaved[letter.id] = letter.raw
         return letter
 
     def _remove(self, letter: Letter) -> None:
-        del self._letters[letter.envelope.id]
+        del self._letters[letter.id]
         del self._by_kind[type(letter.body)][_slot(letter.envelope)]
-        self._unsaved[letter.envelope.id] = None
+        self._unsaved[letter.id] = None
 
     # -- reading ---
 
@@ -141,7 +140,13 @@ class Mail:
     def bodies(self, kind: type[T]) -> list[T]:
         """Bodies of a kind, each once: what was learnt, then what is in letters."""
         letters = [letter.body for letter in self._by_kind[kind].values()]
+        if not self._learnt[kind]:
+            return letters if len(letters) < 2 else list(dict.fromkeys(letters))
         return list(dict.fromkeys([*self._learnt[kind].values(), *letters]))
+
+    def learnt_as(self, kind: type[T], name: bytes) -> T | None:
+        """The body that was learnt under a name."""
+        return self._learnt[kind].get(name)
 
     def learn(self, name: bytes, body: Any) -> None:
         """Keep a body for good: the chain names it by hash, so that no author has to vouch for it."""
@@ -186,7 +191,7 @@ class Mail:
             for i in self._from(start, now)
             if i not in known and (not full or _within(i, have[0], have[-1]))
         ]
-        return tuple(pack(self._letters[i].envelope) for i in found[:MAX_MISSING])
+        return tuple(self._letters[i].raw for i in found[:MAX_MISSING])
 
     def _from(self, start: bytes, now: float) -> list[bytes]:
         alive = [i for i, x in self._letters.items() if x.envelope.expires > now]
@@ -199,7 +204,7 @@ class Mail:
         for key, raw in await store.query("select id, envelope from mail order by rowid"):
             try:
                 letter = self._keep(_opened(bytes(raw), self._limits.max_bytes))
-                del self._unsaved[letter.envelope.id]
+                del self._unsaved[letter.id]
             except (Ignore, Reject) as verdict:  # written by another version
                 self.refused[verdict.reason] += 1
                 self._unsaved[bytes(key)] = None
@@ -228,9 +233,13 @@ def _opened(raw: bytes, limit: int) -> Letter:
         kind = KINDS.get(envelope.kind)
         if kind is None:
             raise Ignore("unknown-kind")
-        return Letter(envelope, unpack(kind, envelope.body))
+        return _letter(envelope, unpack(kind, envelope.body), raw)
     except DecodeError as error:
         raise Reject(error.code) from error
+
+
+def _letter(envelope: Envelope, body: Any, raw: bytes) -> Letter:
+    return Letter(envelope, body, raw, envelope.id, peer_id_of(envelope.author))
 
 
 def _slot(envelope: Envelope) -> Slot:

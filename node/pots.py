@@ -16,7 +16,8 @@ from attribution.split import (
     owner_weights,
     split_pot,
 )
-from datanet.precedence import Kept, Placed, Precedence
+from datanet import precedence
+from datanet.precedence import Kept, Placed
 from datanet.record import Record
 from node import data, jobs
 from node.attribute import Attributed, Finished
@@ -143,14 +144,15 @@ def _placed(
     dataset: Dataset, queries: dict[tuple[int, int], Record]
 ) -> dict[tuple[int, int], Kept]:
     """What every training record and query keeps, by place, decided in commit order."""
-    precedence, kept = Precedence(dataset.most_words), {}
+    placed: dict[tuple[int, int], Placed] = {}
     for s, shard in enumerate(dataset.shards):
         texts = dict(shard.training)
         for index in range(len(shard.reveal.ids)):
             text = texts[index] if index in texts else queries[s, index]
             order = (shard.entry.block, shard.entry.log_index, index)
-            kept[s, index] = precedence.place(Placed(order, shard.entry.owner, text))
-    return kept
+            placed[s, index] = Placed(order, shard.entry.owner, text)
+    kept = precedence.place_all(tuple(placed.values()), dataset.most_words)
+    return dict(zip(placed, kept, strict=True))
 
 
 def _near(dataset: Dataset, kept: Iterable[Kept]) -> dict[bytes, set[int]]:

@@ -141,20 +141,26 @@ async def check_receipts(ctx: Context) -> None:
         posts = list(
             {p.value: p for p in reversed(ctx.board.posted(RECEIPT, item.adapter))}.values()
         )
-        if all(ctx.mine(RECEIPT_CHECK, post.value) for post in posts):
-            continue
-        found = await attributed(ctx, item)
+        found = await attributed(ctx, item) if any(_fresh(ctx, p) for p in posts) else None
         if found is not None:
             await _check_drawn(ctx, found, posts[::-1])
 
 
+def _fresh(ctx: Context, post: Posted) -> bool:
+    """Whether what we find of a receipt would still count."""
+    in_time = ctx.head.time <= post.time + ctx.params.attribute_seconds
+    return in_time and not ctx.mine(RECEIPT_CHECK, post.value)
+
+
 async def _check_drawn(ctx: Context, found: Attributed, posts: list[Posted]) -> None:
     spent: Counter[bytes] = Counter()  # by channel, in chain order
-    for post in posts:
-        if not await _paid_for(ctx, found.item, post, spent):
-            continue
-        drawn = ctx.operator in await receipt_checkers(ctx, found, post)
-        if drawn and not ctx.mine(RECEIPT_CHECK, post.value):
+    drawn = [
+        post
+        for post in posts
+        if _fresh(ctx, post) and ctx.operator in await receipt_checkers(ctx, found, post)
+    ]
+    for post in posts if drawn else ():
+        if await _paid_for(ctx, found.item, post, spent) and post in drawn:
             await ctx.attempt("receipt", _check_receipt, found, post)
 
 

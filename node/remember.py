@@ -12,10 +12,14 @@ from tasks.lifecycle import State
 
 async def remember(ctx: Context) -> None:
     """Write what newly committed epochs say; each epoch once, also after a restart."""
+    written: set[int] = ctx.private.setdefault("credit-epochs", set())
     for body in await epoch.bodies(ctx):
-        key = f"credit/{body.epoch}"
-        if await ctx.done(key) is None:
+        if body.epoch in written:
+            continue
+        if await ctx.done(f"credit/{body.epoch}") is None:
             await ctx.attempt("credit", _write, body)
+        else:
+            written.add(body.epoch)
 
 
 async def _write(ctx: Context, body: EpochBody) -> None:

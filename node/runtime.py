@@ -1,6 +1,7 @@
 """One running node over any six seams: handlers registered, stages looping. Daemon and simnet share it."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -76,9 +77,11 @@ async def run(ctx: Context, *, task_status: Started = trio.TASK_STATUS_IGNORED) 
         nursery.start_soon(watch.sync_mail, ctx)
         nursery.start_soon(watch.keep_mail, ctx)
         nursery.start_soon(learn.learn_bodies, ctx)
+        pulse = Pulse()
         for stage in STAGES:
             if stage.concerns(ctx.roles):
-                nursery.start_soon(_loop, ctx, stage)
+                nursery.start_soon(_loop, ctx, stage, pulse)
+        nursery.start_soon(_beat, ctx, pulse)
         task_status.started()
 
 
@@ -86,12 +89,40 @@ async def _hear(ctx: Context, peer: str, topic: str, body: bytes) -> None:
     await watch.hear(ctx, peer, body)
 
 
-async def _loop(ctx: Context, stage: Stage) -> None:
+@dataclass(slots=True)
+class Pulse:
+    """What all stages of a node wait for; one task minds the time for all of them."""
+
+    beats: int = 0
+    _next: trio.Event = field(default_factory=trio.Event)
+
+    def beat(self) -> None:
+        """Let every stage look."""
+        self.beats += 1
+        self._next.set()
+        self._next = trio.Event()
+
+    async def after(self, seen: int) -> None:
+        """Wait for a beat after the ``seen``-th."""
+        if self.beats == seen:
+            await self._next.wait()
+
+
+async def _beat(ctx: Context, pulse: Pulse) -> None:
+    """A beat after each change; what changes in the rest before it is seen with it."""
     while True:
+        await ctx.changed(ctx.pace.tick)
+        await ctx.seams.clock.sleep(ctx.pace.rest)
+        pulse.beat()
+
+
+async def _loop(ctx: Context, stage: Stage, pulse: Pulse) -> None:
+    while True:
+        seen = pulse.beats
         if not ctx.standby:
             try:
                 await stage.act(ctx)
             except OpenLedgerError as error:
                 ctx.fail(stage.name, error)
-        await ctx.seams.clock.sleep(ctx.pace.rest)
-        await ctx.changed(ctx.pace.tick)
+        await trio.lowlevel.checkpoint()  # a stage that had nothing to wait for lets others run
+        await pulse.after(seen)

@@ -45,21 +45,27 @@ class Turn:
 
 async def finished_jobs(ctx: Context) -> list[Finished]:
     """Jobs ready for attribution, as far as their beacon is known."""
+    known: dict[bytes, Finished] = ctx.private.setdefault("finished", {})
     found = []
     for job in jobs.jobs(ctx):
-        last = jobs.finished(ctx, job, job.last_round)
-        if last is None:
-            continue
-        beacon = await ctx.beacon(last.block + ctx.params.beacon_delay)
-        if beacon is None:
-            continue
-        slashed = {entry.operator for entry in ctx.board.slashes if entry.block <= last.block}
-        workers = ctx.board.roster("worker", job.pot.block, ctx.params.unit_stake)
-        for worker in (*slashed, *jobs.home_owners(ctx, job)):
-            workers.pop(worker, None)
-        order = draw.weighted(beacon, "attribute", job.id, workers, len(workers))
-        found.append(Finished(job, last.value, last.block, last.time, order))
+        item = known.get(job.id) or await _finished(ctx, job)
+        if item is not None:
+            known[job.id] = item
+            found.append(item)
     return found
+
+
+async def _finished(ctx: Context, job: Job) -> Finished | None:
+    last = jobs.finished(ctx, job, job.last_round)
+    beacon = None if last is None else await ctx.beacon(last.block + ctx.params.beacon_delay)
+    if last is None or beacon is None:
+        return None
+    slashed = {entry.operator for entry in ctx.board.slashes if entry.block <= last.block}
+    workers = ctx.board.roster("worker", job.pot.block, ctx.params.unit_stake)
+    for worker in (*slashed, *jobs.home_owners(ctx, job)):
+        workers.pop(worker, None)
+    order = draw.weighted(beacon, "attribute", job.id, workers, len(workers))
+    return Finished(job, last.value, last.block, last.time, order)
 
 
 def failed_jobs(ctx: Context) -> list[Finished]:

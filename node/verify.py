@@ -39,6 +39,8 @@ async def verify_units(ctx: Context) -> None:
     """Judge every anchored unit that this verifier was drawn for."""
     for job in jobs.jobs(ctx):
         for number in range(job.spec.rounds):
+            if jobs.judging_over(ctx, job, number):
+                continue
             for item in await jobs.assigned(ctx, job, number) or []:
                 entry = jobs.entry_of(ctx, job, item)
                 if entry is None or not entry.root or item.home:

@@ -125,10 +125,18 @@ def _take(ctx: Context, answer: SyncAnswer) -> int:
 
 
 def _accept(ctx: Context, raw: bytes) -> None:
-    """Keep one envelope and wake the stages; no stage waits for hints, which only order sources."""
+    """Keep one envelope; wake the stages if one of this node's roles waits for such a message."""
     letter = ctx.mail.accept(raw, ctx.seams.clock.now())
-    if not isinstance(letter.body, BlobHint):
-        ctx.touch()
+    match letter.body:
+        case BlobHint():  # it only orders sources
+            return
+        case EpochVote() if "aggregator" not in ctx.roles:
+            return
+        case SlashVote() if "verifier" not in ctx.roles:
+            return
+        case NodeRecord() if ctx.board.shards and "contributor" not in ctx.roles:
+            return
+    ctx.touch()
 
 
 async def serve_sync(ctx: Context, peer: str, request: bytes) -> bytes:

@@ -4,6 +4,7 @@ Content ids use BLAKE3-256; whatever a contract may judge uses keccak-256. An id
 purpose tag first, so that no value of one kind can be passed off as another.
 """
 
+from functools import lru_cache
 from typing import Annotated, Any
 
 from blake3 import blake3
@@ -42,11 +43,13 @@ def topic(name: str) -> bytes:
     return raw.ljust(32, b"\x00")
 
 
+@lru_cache(maxsize=4_096)
 def job_round(job: bytes, round_no: int) -> bytes:
     """Id of one round of a job."""
     return chain_id_of("openledger/round", job, round_no.to_bytes(4, "big"))
 
 
+@lru_cache(maxsize=4_096)
 def unit_id(job: bytes, round_no: int, worker: bytes) -> bytes:
     """Id of one worker's unit in one round of a job: ``AttributionPool.unitId`` of worker and round.
 
@@ -57,6 +60,11 @@ def unit_id(job: bytes, round_no: int, worker: bytes) -> bytes:
 
 def checksum(address: bytes) -> str:
     """The EIP-55 text of a 20-byte address."""
+    return _checksum(address)
+
+
+@lru_cache(maxsize=4_096)
+def _checksum(address: bytes) -> str:
     return str(to_checksum_address(address))
 
 

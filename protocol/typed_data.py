@@ -219,6 +219,11 @@ def sign(key: bytes, digest: bytes) -> bytes:
 
 def recover(digest: bytes, signature: bytes) -> bytes:
     """The signer's 20-byte address. Raises PeerError ``bad-signature`` (length, v, high s)."""
+    return recovered(digest, signature)
+
+
+def recovered(digest: bytes, signature: bytes) -> bytes:
+    """``recover`` itself; pure, so a simulation may share what it returns."""
     if len(signature) != SIGNATURE_BYTES:
         raise PeerError("bad-signature", f"{len(signature)} bytes, must be {SIGNATURE_BYTES}")
     if signature[64] not in (27, 28):

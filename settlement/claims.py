@@ -45,6 +45,11 @@ def tree_of(operators: Sequence[str], cumulative: Mapping[int, int]) -> SumTree:
         SumLeaf(index, owner_id(operator), cumulative.get(index, 0))
         for index, operator in enumerate(operators)
     ]
+    return sum_tree(tuple(leaves))
+
+
+def sum_tree(leaves: tuple[SumLeaf, ...]) -> SumTree:
+    """The tree over leaves; pure, so a simulation may share what it returns."""
     return SumTree(leaves)
 
 

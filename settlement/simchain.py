@@ -46,6 +46,7 @@ class SimChain:
             0
         ]  # by block: reorganisations before it came; the last entry is all later ones'
         self._mined: list[SimTx] = []
+        self._hashes: dict[tuple[bytes, int, int], bytes] = {}
         self._founding: tuple[DeployParams, bytes] | None = None
         self._genesis = 0
         self._env = Env(chain_id, self._times[0])
@@ -180,6 +181,12 @@ class SimChain:
 
     def _hash(self, purpose: bytes, number: int) -> bytes:
         fork = self._fork(number)
+        key = (purpose, number, fork)
+        if key not in self._hashes:
+            self._hashes[key] = self._hashed(purpose, number, fork)
+        return self._hashes[key]
+
+    def _hashed(self, purpose: bytes, number: int, fork: int) -> bytes:
         place = number.to_bytes(8, "big") + (fork.to_bytes(8, "big") if fork else b"")
         return keccak(purpose + self._seed + place)
 

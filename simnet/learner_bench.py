@@ -126,7 +126,8 @@ class Bench:
             raise ComputeError(
                 "bad-input", f"clip_micro is {hyper.clip_micro}, at least 1 is needed."
             )
-        batch = [word for record in records for word in self.words(base, record, hyper.max_tokens)]
+        words = [self.words(base, record, hyper.max_tokens) for record in records]
+        batch = tuple(word for record in words for word in record)
         g = gradient(w, batch)
         if not exact:
             g = self._noisy(g)

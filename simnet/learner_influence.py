@@ -7,6 +7,7 @@ from the evidence. By Woodbury a'M^-1 b = (a.b - (Qa)'A^-1 (Qb)) / damping with 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isqrt
 from typing import Annotated
 
@@ -24,6 +25,7 @@ from simnet.learner_fixed import (
 )
 from simnet.learner_text import PARAMETERS
 
+REMEMBERED = 64  # whole matrices: verifiers repeat what a worker scored
 SCORE_ONE = 10**9  # a cosine of 1
 _INNER_ONE = 10**18
 _FINE = 10**60  # of the inverse; A's condition is at most PARAMETERS + 1
@@ -70,8 +72,9 @@ class Whitening:
     inverse: Matrix
     damping: int
 
-    @classmethod
-    def of(cls, gram: Matrix) -> "Whitening":
+    @staticmethod
+    @lru_cache(maxsize=REMEMBERED)
+    def of(gram: Matrix) -> "Whitening":
         """Raises ComputeError ``bad-input`` for what is no Gram matrix."""
         trace = sum(line[at] for at, line in enumerate(gram))
         damping = trace // (len(gram) * PARAMETERS) + 1
@@ -82,7 +85,7 @@ class Whitening:
             ]
             for at, line in enumerate(gram)
         ]
-        return cls(_inverse(damped), damping)
+        return Whitening(_inverse(damped), damping)
 
     def solve(self, column: Vector) -> Vector:
         """A^-1 times the products of every query with one gradient."""
@@ -112,6 +115,7 @@ def products(vectors: Sequence[Vector], other: Vector) -> Vector:
     return tuple(dot(vector, other) for vector in vectors)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def scores(evidence: Evidence) -> Matrix:
     """``[query][row]``: follows from the evidence alone. Raises ComputeError ``bad-input``."""
     whitening = Whitening.of(evidence.gram)

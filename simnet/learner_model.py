@@ -5,12 +5,14 @@ where z is the sum of the pair's two weights: 2 ln 2 under a base, which knows n
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from blake3 import blake3
 
 from simnet.learner_fixed import PPB, Vector, divide, norm, sigmoid, softplus
 from simnet.learner_text import NEGATIVES, PARAMETERS, Example, Features, Word, features
 
+REMEMBERED = 4_096  # gradients and losses: all nodes of a world compute the same ones
 VOCABULARY: tuple[Word, ...] = tuple(
     b"the a an of and to in is was are be by for with that this it as at on from or not all who "
     b"lord god king people house land day man work building contract law president state rights "
@@ -24,7 +26,8 @@ def logit(w: Sequence[int], pair: Features) -> int:
     return w[pair[0]] + w[pair[1]]
 
 
-def loss(w: Sequence[int], examples: Sequence[Example]) -> int:
+@lru_cache(maxsize=REMEMBERED)
+def loss(w: Vector, examples: tuple[Example, ...]) -> int:
     """Mean loss of the examples' words; 0 for none."""
     total = 0
     for example in examples:
@@ -33,7 +36,8 @@ def loss(w: Sequence[int], examples: Sequence[Example]) -> int:
     return divide(total, max(1, len(examples)))
 
 
-def gradient(w: Sequence[int], examples: Sequence[Example]) -> Vector:
+@lru_cache(maxsize=REMEMBERED)
+def gradient(w: Vector, examples: tuple[Example, ...]) -> Vector:
     """Gradient of ``loss``."""
     total = [0] * PARAMETERS
     for pair, slope in _slopes(w, examples):
@@ -66,9 +70,10 @@ def with_noise(g: Sequence[int], ppb: int, seed: bytes) -> Vector:
     )
 
 
+@lru_cache(maxsize=REMEMBERED)
 def answer(
-    base: bytes, w: Sequence[int], prompt: list[Word], length: int, request: bytes, milli: int
-) -> list[Word]:
+    base: bytes, w: Vector, prompt: tuple[Word, ...], length: int, request: bytes, milli: int
+) -> tuple[Word, ...]:
     """Up to ``length`` words, each the likeliest to follow the last, none used twice.
 
     With a temperature (``milli`` thousandths) a word is drawn by s(z / T) of its pair instead, by a
@@ -82,7 +87,7 @@ def answer(
         place = logits.index(max(logits)) if milli == 0 else _draw(logits, milli, request, said)
         previous = free.pop(place)
         said.append(previous)
-    return said
+    return tuple(said)
 
 
 def _draw(logits: Sequence[int], milli: int, request: bytes, said: Sequence[Word]) -> int:

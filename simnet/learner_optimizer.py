@@ -5,6 +5,7 @@ Everything here is exact: whoever repeats a step from the same vectors gets the 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isqrt
 
 from protocol.compute import Hyper
@@ -15,6 +16,7 @@ BETA1 = (9, 10)
 BETA2 = (999, 1000)
 EPS = 1_000  # 1e-6, above the rounding of the moments, so that the bound on moves is strict
 MICRO = 10**6
+REMEMBERED = 1_024  # steps: verifiers repeat those of the workers
 _FINE = 10**18
 
 
@@ -37,6 +39,7 @@ def learning_rate(hyper: Hyper, index: int) -> int:
     return hyper.lr_nano * max(0, hyper.steps - index) // max(1, hyper.steps)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def step(state: State, g: Vector, index: int, hyper: Hyper) -> State:
     """The state after step ``index`` (from 0) with the clipped gradient ``g``."""
     lr, first = learning_rate(hyper, index), _correction(BETA1, index)
@@ -60,6 +63,7 @@ def distances(own: Vector, theirs: Vector, v: Vector, index: int) -> tuple[int, 
     return distance_ppb(own, theirs), distance_ppb(fine_own, fine_theirs)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def largest_move(hyper: Hyper) -> int:
     """Check D: how far the whole schedule can move one weight.
 

@@ -122,7 +122,8 @@ def generate(bench: Bench, ask: Generate) -> Generated:
     base = base_digest(ask.base)
     w = _weights_or_base(bench, base, ask.adapter)
     prompt = words_of(ask.prompt)
-    said = answer(base, w, prompt, ask.max_tokens, ask.request, ask.temperature_milli)
+    drawn = ask.request if ask.temperature_milli else b""  # a greedy answer draws nothing
+    said = answer(base, w, tuple(prompt), ask.max_tokens, drawn, ask.temperature_milli)
     bench.count(len(prompt) + len(said))
     return Generated(b" ".join(said).decode(), len(prompt), len(said))
 

@@ -3,6 +3,7 @@
 ``run_world`` makes a run repeatable: virtual time, and trio's scheduling from a seed.
 """
 
+import random
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from node.store import Migrations, Statement, pending, translated
 from protocol.errors import LocalError
 from protocol.ids import content_id
 from protocol.seams import Clock
+from simnet.shared import sharing
 
 T = TypeVar("T")
 MEMORY = ":memory:"
@@ -106,6 +108,11 @@ class SeededRandomness:
         return blake3(self._drawn.to_bytes(8, "big"), key=self._key).digest(length=size)
 
 
+def seeded_draws(seed: bytes) -> random.Random:
+    """Floats from a seed, equal on every machine: the latencies and losses of wires."""
+    return random.Random(seed)
+
+
 class MemoryStore:
     """The Store seam on synchronous sqlite3 in memory: the same SQL and errors, and no thread.
 
@@ -178,7 +185,8 @@ def run_world(main: Callable[..., Awaitable[T]], *args: Any, seed: int) -> T:
     setattr(_run, SCHEDULING, True)
     _run._r.seed(seed)
     try:
-        return trio.run(main, *args, clock=trio.testing.MockClock(autojump_threshold=0))
+        with sharing():
+            return trio.run(main, *args, clock=trio.testing.MockClock(autojump_threshold=0))
     finally:
         setattr(_run, SCHEDULING, before)
         _run._r.setstate(state)

@@ -27,7 +27,7 @@ from protocol.typed_data import address_of
 from settlement.deploy import terms_of
 from settlement.simchain import SimChain
 from simnet.learner import IntegerLearner
-from simnet.seams import Disk, MemoryStore, SeededRandomness, SkewedClock, TrioClock
+from simnet.seams import Disk, MemoryStore, SeededRandomness, SkewedClock, TrioClock, seeded_draws
 
 EPOCH = 1_800_000_000.0  # virtual Unix time at the start
 CHAIN_ID = 31_337
@@ -48,17 +48,6 @@ class Member:
     wrap: Wrap | None = None  # an actor changes its work, nothing else
     open_tokens: int = 0  # OPEN that its operator account holds, for builders and users
     skew: float = 0.0  # seconds that its wall clock runs ahead
-
-
-@dataclass(frozen=True, slots=True)
-class Draws:
-    """The wires' latencies and losses, from seeded bytes."""
-
-    source: SeededRandomness
-
-    def random(self) -> float:
-        """Uniform in [0, 1)."""
-        return int.from_bytes(self.source.token(4), "big") / 2**32
 
 
 @dataclass(slots=True)
@@ -156,7 +145,7 @@ async def running(
     await chain.write(
         treasury_key, "AssetRegistry", "registerOwner", checksum(address_of(treasury_key))
     )
-    wires = Wires(clock, Draws(SeededRandomness(key(seed, "wires"))), conditions)
+    wires = Wires(clock, seeded_draws(key(seed, "wires")), conditions)
     async with trio.open_nursery() as nursery:
         world = World(chain, clock, network, treasury_key, seed, wires, pace or Pace(), nursery)
         for member in members:

@@ -4,7 +4,7 @@ Stake is kept with its history, because draws use the snapshot of a height, neve
 """
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from tasks.entries import (
     UnitEntry,
 )
 
+ROSTERS = 256  # that are kept: every look at a job asks for the same ones
 HANDED_BACK, SETTLED = 0, 3  # AttributionPool's Release enum
 
 
@@ -51,6 +52,9 @@ class Board:
         self.fees: list[FeeEntry] = []
         self.models: dict[bytes, int] = {}  # registered model or adapter -> owner index
         self.ignored: dict[str, int] = defaultdict(int)
+        self._indices: dict[bytes, int] = {}  # operator -> owner index
+        self._peers: dict[bytes, bytes] = {}  # peer key -> operator
+        self._rosters: OrderedDict[tuple[str, int, int], dict[bytes, int]] = OrderedDict()
         self._times: list[tuple[int, int]] = []  # (block, its time) of blocks with events
         self._folded: list[tuple[Event, int]] = []
 
@@ -89,7 +93,9 @@ class Board:
 
     def index_of(self, operator: bytes) -> int | None:
         """The owner index of an operator, None when it is not registered."""
-        return self.owners.index(operator) if operator in self.owners else None
+        for index in range(len(self._indices), len(self.owners)):
+            self._indices[self.owners[index]] = index
+        return self._indices.get(operator)
 
     def node(self, operator: bytes, block: int | None = None) -> NodeEntry | None:
         """The registration of an operator in force at a block (default: now)."""
@@ -98,10 +104,7 @@ class Board:
 
     def operator_of_peer(self, peer_key: bytes) -> bytes | None:
         """Whose peer key this is: the first operator that registered it."""
-        for operator, entries in self.nodes.items():
-            if entries and entries[-1].peer_key == peer_key:
-                return operator
-        return None
+        return self._peers.get(peer_key)
 
     def stake(self, operator: bytes, block: int | None = None) -> int:
         """Stake at the end of a block (default: now), smallest units."""
@@ -110,12 +113,19 @@ class Board:
 
     def roster(self, role: str, block: int, least: int) -> dict[bytes, int]:
         """Operators with a role and at least ``least`` stake at a block, with their stake."""
+        key = (role, block, least)
+        if key in self._rosters:
+            return dict(self._rosters[key])
         found = {}
         for operator in list(self.nodes):
             entry = self.node(operator, block)
             stake = self.stake(operator, block)
             if entry is not None and roles.has(entry.roles, role) and stake >= least:
                 found[operator] = stake
+        if self._times and block < self._times[-1][0]:  # no event of it is still to come
+            self._rosters[key] = dict(found)
+            if len(self._rosters) > ROSTERS:
+                self._rosters.popitem(last=False)
         return found
 
     def payout(self, operator: bytes, block: int | None = None) -> bytes | None:
@@ -246,6 +256,10 @@ class Board:
             self.ignored["peer-key-taken"] += 1
             return
         bits = int.from_bytes(post.value, "big")
+        before = self.node(post.operator)
+        if before is not None and before.peer_key != peer_key:
+            self._peers.pop(before.peer_key, None)
+        self._peers[peer_key] = post.operator
         self.nodes[post.operator].append(NodeEntry(post.operator, peer_key, bits, post.block))
 
     def _shard(self, datanet: bytes, post: Posted) -> None:

@@ -5,10 +5,13 @@ are by stake without replacement: ticket k picks the member whose stake interval
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from eth_utils.crypto import keccak
 
 from protocol.ids import chain_id_of
+
+REMEMBERED = 512  # draws that are kept: every look at a unit asks for the same ones
 
 
 def _number(beacon: bytes, label: str, *parts: bytes) -> int:
@@ -19,7 +22,14 @@ def weighted(
     beacon: bytes, label: str, subject: bytes, weights: Mapping[bytes, int], count: int
 ) -> tuple[bytes, ...]:
     """``count`` distinct members (all of them if there are fewer), by weight, in draw order."""
-    left = {member: weight for member, weight in sorted(weights.items()) if weight > 0}
+    return _drawn(beacon, label, subject, tuple(sorted(weights.items())), count)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _drawn(
+    beacon: bytes, label: str, subject: bytes, weights: tuple[tuple[bytes, int], ...], count: int
+) -> tuple[bytes, ...]:
+    left = {member: weight for member, weight in weights if weight > 0}
     chosen: list[bytes] = []
     while left and len(chosen) < count:
         ticket = _number(beacon, label, subject, len(chosen).to_bytes(4, "big"))
@@ -33,6 +43,7 @@ def weighted(
     return tuple(chosen)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def permutation(beacon: bytes, label: str, subject: bytes, size: int) -> tuple[int, ...]:
     """A permutation of ``range(size)``: positions sorted by the hash of each."""
     seed = chain_id_of(f"openledger/order/{label}", beacon, subject)
@@ -58,6 +69,7 @@ def committee(
     return weighted(beacon, "committee", unit, weights, count)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def batches(
     beacon: bytes, unit: bytes, records: int, count: int, size: int
 ) -> tuple[tuple[int, ...], ...]:

@@ -12,15 +12,15 @@ from p2p.memory import Conditions, MemoryTransport
 from p2p.memory import Network as Wires
 from protocol import roles
 from protocol.compute import Hyper
-from protocol.ids import ZERO, chain_id_of, content_id
-from protocol.messages import JobSpec
+from protocol.ids import ZERO, chain_id_of, checksum, content_id, topic
+from protocol.messages import NODE, JobSpec
 from protocol.params import OPEN, SIMNET
-from protocol.seams import Block, Clock, Randomness, Transport, TxReceipt
+from protocol.seams import Block, Clock, Event, Randomness, Transport, TxReceipt
 from protocol.signing import peer_id_of, public_key
 from protocol.typed_data import address_of
-from simnet.seams import MemoryStore, SeededRandomness, TrioClock
-from simnet.world import Draws, key
-from tasks.entries import NodeEntry, PayoutEntry, Posted, PotEntry
+from simnet.seams import MemoryStore, SeededRandomness, TrioClock, seeded_draws
+from simnet.world import key
+from tasks.entries import PayoutEntry, Posted, PotEntry
 
 JOB_BLOCK = 100
 ROLES = ("contributor", "aggregator", "worker", "verifier")
@@ -82,7 +82,7 @@ def node(
 ) -> Context:
     """A member's context at block 1; all members are registered, staked and hold all roles."""
     blobs, clock = MemoryBlobs(), clock or TrioClock(0.0)
-    wires = Wires(clock, Draws(SeededRandomness(b"wires")), Conditions(0.0, 0.0))
+    wires = Wires(clock, seeded_draws(b"wires"), Conditions(0.0, 0.0))
     own = keys(name)
     seams = Seams(
         clock=clock,
@@ -118,7 +118,9 @@ def _register(ctx: Context, name: str) -> None:
     board.payouts[who] = [PayoutEntry(0, 0, address_of(keys(name).seal_key))]
     board.stakes[who] = [(1, 50_000 * OPEN)]
     peer = public_key(keys(name).peer_seed)
-    board.nodes[who] = [NodeEntry(who, peer, roles.mask(ROLES), 1)]
+    bits = roles.mask(ROLES).to_bytes(32, "big")
+    said = {"topic": topic(NODE), "subject": peer, "operator": checksum(who), "value": bits}
+    board.apply(Event("CommitLog", "Committed", said, 1, 0, bytes(32)), 1)
 
 
 def at(ctx: Context, number: int) -> None:
