@@ -13,7 +13,9 @@ from typing import Any
 from protocol.errors import OperatorError
 from protocol.ids import Address, Hash, Name, address_bytes, checksum, value_id
 from protocol.params import PRESETS, Params, preset
+from protocol.wire import SPOKEN
 
+_SPOKEN = " and ".join(map(str, sorted(SPOKEN)))
 MAX_FILE_BYTES = 64 * 1024
 REMEDY = "Ask whoever runs the network for its current file."
 
@@ -41,19 +43,31 @@ class Genesis:
 
 
 @dataclass(frozen=True, slots=True)
+class _Versioned:
+    """What the id of a network covers whose wire version is not the first."""
+
+    genesis: Genesis
+    wire: int
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkFile:
-    """A network file. ``seeds`` are full multiaddrs, ``rpc`` HTTP URLs of the chain."""
+    """A network file. ``seeds`` are full multiaddrs, ``rpc`` HTTP URLs of the chain; ``wire`` is the
+    version of gossip that all nodes write. A file without it is of a network that began with the first.
+    """
 
     name: str
     params: Params
     genesis: Genesis
     seeds: tuple[str, ...]
     rpc: tuple[str, ...]
+    wire: int = 1
 
     @property
     def id(self) -> bytes:
-        """32-byte network id."""
-        return value_id("network", self.genesis)
+        """32-byte network id; that of a network of the first version is what it always was."""
+        covered = self.genesis if self.wire == 1 else _Versioned(self.genesis, self.wire)
+        return value_id("network", covered)
 
     def contract(self, name: str) -> str:
         """Checksum address of a contract. Raises OperatorError."""
@@ -93,6 +107,7 @@ def save_network(path: Path, network: NetworkFile) -> None:
         "quorum": genesis.quorum,
         "committee": [checksum(seat) for seat in genesis.committee],
         "treasury": checksum(genesis.treasury),
+        "wire": network.wire,
         "seeds": list(network.seeds),
         "rpc": list(network.rpc),
     }
@@ -127,10 +142,21 @@ class _Reader:
         )
         if not 1 <= genesis.quorum <= len(genesis.seats):
             raise _bad(self._path, f"quorum = {genesis.quorum} of {len(genesis.seats)} seats")
-        file = NetworkFile(name, params, genesis, self._texts("seeds"), self._texts("rpc"))
+        seeds, rpc = self._texts("seeds"), self._texts("rpc")
+        file = NetworkFile(name, params, genesis, seeds, rpc, self._wire())
         if self._table:
             raise _bad(self._path, f"unknown entry {sorted(self._table)[0]!r}")
         return file
+
+    def _wire(self) -> int:
+        version = self._number("wire") if "wire" in self._table else 1
+        if version not in SPOKEN:
+            raise OperatorError(
+                "wire-version",
+                f"{self._path}: the network writes wire version {version}, this node speaks {_SPOKEN}.",
+                "Update openledger-node." if version > max(SPOKEN) else REMEDY,
+            )
+        return version
 
     def _preset(self) -> Params:
         named = self._take("preset", str)

@@ -9,9 +9,12 @@ from decimal import Context as Precision
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from eth_utils.address import is_checksum_address
+
 from lora.recipe import Recipe
 from node import data, epoch, jobs
 from node.context import Context
+from node.facade import Json
 from node.terms import RULE_VERSION, spec_fault
 from protocol.compute import AdapterMade, NewAdapter
 from protocol.errors import OperatorError
@@ -163,3 +166,24 @@ async def _reclaim(ctx: Context, pot: bytes) -> None:
         await ctx.write("AttributionPool", "reclaim", pot)
         ctx.note("reclaim", f"took back {in_open(escrow)} of pot {short(pot)}")
     await ctx.did(key)
+
+
+async def set_payout(ctx: Context, address: str) -> Json:
+    """Name another payout address; it comes into force after the registry's delay.
+
+    Raises OperatorError ``bad-payout``.
+    """
+    if not is_checksum_address(address):
+        raise OperatorError(
+            "bad-payout",
+            f"{address!r} is not an address with a valid checksum (EIP-55).",
+            "Copy it again from your wallet.",
+        )
+    index = ctx.board.index_of(ctx.operator)
+    receipt = await ctx.write("AssetRegistry", "setPayout", index, address)
+    await ctx.reached(receipt.block)
+    ctx.private.pop("announced", None)  # the node record names it
+    waiting = ctx.board.pending_payout(ctx.operator)
+    since = ctx.head.time if waiting is None else waiting.since
+    ctx.note("payout", f"payout address {address} from {since} on")
+    return {"payout": address, "since": since, "tx": "0x" + receipt.tx.hex()}

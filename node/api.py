@@ -70,6 +70,12 @@ class ChatBody(_Body):
     max_tokens: int = Field(default=48, ge=1, le=2_048)
 
 
+class PayoutBody(_Body):
+    """POST /payout."""
+
+    address: str = Field(max_length=64)
+
+
 class Started(Protocol):
     """trio's TaskStatus; libp2p brings old stubs of trio that do not know it."""
 
@@ -161,6 +167,10 @@ def _add_actions(app: FastAPI, facade: NodeFacade) -> None:
     @app.post("/api/v1/chat")
     async def chat(body: ChatBody) -> Json:
         return await facade.chat(body.adapter, body.prompt, body.max_tokens)
+
+    @app.post("/api/v1/payout")
+    async def payout(body: PayoutBody) -> Json:
+        return await facade.set_payout(body.address)
 
     @app.post("/api/v1/claim")
     async def claim() -> Json:

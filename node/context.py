@@ -32,7 +32,7 @@ from protocol.seams import (
     Transport,
     TxReceipt,
 )
-from protocol.signing import key_of_peer, peer_id_of, public_key
+from protocol.signing import WIRE_VERSION, key_of_peer, peer_id_of, public_key
 from protocol.typed_data import Domain, Typed, address_of, sign, statement_domain
 from tasks.board import Board
 
@@ -90,6 +90,7 @@ class Network:
     quorum: int
     committee: tuple[bytes, ...]  # seats of the slasher
     treasury: bytes
+    wire: int = WIRE_VERSION  # the version in force, that all nodes write
 
     @property
     def topic(self) -> str:
@@ -160,6 +161,11 @@ class Context:
     def __post_init__(self) -> None:
         self.operator = self.keys.operator
         self.peer_key = public_key(self.keys.peer_seed)
+
+    @property
+    def paid_to(self) -> bytes:
+        """The payout address in force: the chain's, before registration the configured one."""
+        return self.board.payout(self.operator) or self.payout
 
     @property
     def statements(self) -> Domain:

@@ -66,6 +66,7 @@ def network_of(file: NetworkFile) -> Network:
         quorum=genesis.quorum,
         committee=genesis.committee,
         treasury=genesis.treasury,
+        wire=file.wire,
     )
 
 
@@ -178,7 +179,7 @@ class Node:
 
     async def claim(self) -> Json:
         ctx = self._owner()
-        payout = checksum(ctx.payout)
+        payout = checksum(ctx.paid_to)
         before = await ctx.seams.chain.read("OpenToken", "balanceOf", payout)
         _, amount, _ = await epoch.claimable(ctx)
         await epoch.claim_pay(ctx)
@@ -191,6 +192,9 @@ class Node:
             "balance_before": str(before),
             "balance_after": str(after),
         }
+
+    async def set_payout(self, address: str) -> Json:
+        return await actions.set_payout(self._owner(), address)
 
     async def explain_claim(self) -> Json:
         found = await self.snapshot()

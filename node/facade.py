@@ -45,6 +45,10 @@ class NodeFacade(Protocol):
         """Claim everything claimable: ``{"claimed", "tx", "balance_before", "balance_after"}``."""
         ...
 
+    async def set_payout(self, address: str) -> Json:
+        """Schedule another payout address: ``{"payout", "since", "tx"}``."""
+        ...
+
     async def explain_claim(self) -> Json:
         """Task, verdict, share, root, claimable or why not yet, per pot."""
         ...

@@ -5,13 +5,13 @@ from dataclasses import replace
 from node.context import Context
 from node.mail import Letter
 from protocol import roles
-from protocol.codec import pack
 from protocol.errors import PeerError
 from protocol.ids import checksum, content_id
 from protocol.messages import NODE, NodeRecord
 from protocol.params import OPEN, Params
 from protocol.signing import public_key, seal_key
 from protocol.typed_data import RowRoot, recover
+from protocol.wire import write_body
 
 AGENT = "openledger-node/0.1.0"
 REANNOUNCE_S = 600.0
@@ -56,14 +56,15 @@ async def _announce(ctx: Context) -> None:
         return
     ctx.private["announced"] = now
     unsigned = record(ctx)
-    signature = ctx.sign(_statement(unsigned, public_key(ctx.keys.peer_seed)))
+    said = _statement(unsigned, public_key(ctx.keys.peer_seed), ctx.mail.wire)
+    signature = ctx.sign(said)
     await ctx.announce(replace(unsigned, operator_signature=signature))
 
 
-def _statement(record: NodeRecord, peer_key: bytes) -> RowRoot:
+def _statement(record: NodeRecord, peer_key: bytes, version: int) -> RowRoot:
     """What the operator signs: its peer key, and the root over everything that is announced."""
     unsigned = replace(record, operator_signature=bytes(65))
-    return RowRoot(peer_key, content_id(pack(unsigned)))
+    return RowRoot(peer_key, content_id(write_body(version, unsigned)))
 
 
 def node_records(ctx: Context) -> dict[bytes, NodeRecord]:
@@ -90,7 +91,8 @@ def _genuine(ctx: Context, letter: Letter) -> bool:
 
 
 def _signer(ctx: Context, letter: Letter) -> bytes:
-    digest = _statement(letter.body, letter.envelope.author).digest(ctx.statements)
+    envelope = letter.envelope
+    digest = _statement(letter.body, envelope.author, envelope.version).digest(ctx.statements)
     try:
         return recover(digest, letter.body.operator_signature)
     except PeerError as error:
@@ -106,6 +108,8 @@ def record(ctx: Context) -> NodeRecord:
         addrs=addresses(ctx),
         seal_key=seal_key(ctx.keys.seal_key),
         agent=AGENT,
+        payout=ctx.paid_to,
+        reach=ctx.reach.verdict,
         operator_signature=bytes(65),
     )
 

@@ -17,6 +17,7 @@ from protocol.errors import DecodeError, Ignore, PeerError, Reject
 from protocol.ids import ZERO
 from protocol.seams import Store
 from protocol.signing import WIRE_VERSION, Envelope, peer_id_of, public_key, seal, verify
+from protocol.wire import SPOKEN, read_body, version_of, write_body
 
 T = TypeVar("T")
 
@@ -24,7 +25,6 @@ SCHEMA = ("create table mail (id blob primary key, envelope blob not null)",)
 LIFETIME_S = 3_600
 MAX_HAVE = 4_096  # ids in a sync request
 MAX_MISSING = 256  # envelopes in its answer
-KINDS: dict[str, type[Any]] = {cls.__name__: cls for cls in messages.GOSSIP}
 
 
 Slot = tuple[str, bytes, bytes]  # kind, author, body
@@ -49,11 +49,19 @@ class Letter:
 class Mail:
     """All accepted messages of one network; a repeated one takes the place of the older."""
 
-    def __init__(self, network: bytes, seed: bytes, standing: Callable[[bytes], bool]) -> None:
+    def __init__(
+        self,
+        network: bytes,
+        seed: bytes,
+        standing: Callable[[bytes], bool],
+        wire: int = WIRE_VERSION,
+        spoken: frozenset[int] = SPOKEN,
+    ) -> None:
         self._network = network
+        self.wire = wire  # the version that we write
         self._seed = seed
         self._standing = standing  # author's public key -> may it speak
-        self._limits = Limits(network, frozenset({WIRE_VERSION}), max_lifetime=LIFETIME_S)
+        self._limits = Limits(network, spoken, max_lifetime=LIFETIME_S)
         self._seen = SeenCache(ttl=LIFETIME_S, limit=100_000)
         self._rates = RateBook(rate=50.0, burst=500.0)
         self._letters: dict[bytes, Letter] = {}
@@ -61,20 +69,21 @@ class Mail:
         self._learnt: dict[type[Any], dict[bytes, Any]] = defaultdict(dict)
         self._unsaved: dict[bytes, bytes | None] = {}  # id -> packed envelope, None: to delete
         self.refused: Counter[str] = Counter()
+        self.newer: set[bytes] = set()  # peer keys that wrote a version above ours
 
     def write(self, body: Any, now: float) -> Envelope:
         """A signed envelope of our own, accepted here at once."""
         sent = int(now)
         envelope = seal(
             Envelope(
-                version=WIRE_VERSION,
+                version=self.wire,
                 network=self._network,
                 kind=type(body).__name__,
                 author=public_key(self._seed),
                 epoch=0,
                 issued=sent,
                 expires=sent + LIFETIME_S,
-                body=pack(body),
+                body=write_body(self.wire, body),
                 signature=bytes(64),
             ),
             self._seed,
@@ -91,7 +100,7 @@ class Mail:
             raise
 
     def _accept(self, raw: bytes, now: float) -> Letter:
-        letter = _opened(raw, self._limits.max_bytes)
+        letter = self._opened(raw)
         envelope = letter.envelope
         if letter.id in self._letters:
             raise Ignore("duplicate")
@@ -117,6 +126,27 @@ class Mail:
             now=now,
         )
         return self._keep(letter)
+
+    def _opened(self, raw: bytes) -> Letter:
+        """An envelope and its body, not judged yet. Raises Ignore or Reject."""
+        try:
+            envelope = unpack(Envelope, raw, limit=self._limits.max_bytes)
+            if envelope.version not in self._limits.versions:
+                self._newer(envelope)
+                raise Ignore("unknown-version")
+            body = read_body(envelope.version, envelope.kind, envelope.body)
+            return _letter(envelope, body, raw)
+        except DecodeError as error:
+            if (version_of(raw) or 0) > max(self._limits.versions):
+                raise Ignore("unknown-version") from error
+            raise Reject(error.code) from error
+
+    def _newer(self, envelope: Envelope) -> None:
+        """Remember who, of those that may speak, writes what we cannot read."""
+        author = envelope.author
+        newer = envelope.version > max(self._limits.versions)
+        if newer and author not in self.newer and self._standing(author) and _signed(envelope):
+            self.newer.add(author)
 
     def _keep(self, letter: Letter) -> Letter:
         slots, slot = self._by_kind[type(letter.body)], _slot(letter.envelope)
@@ -203,7 +233,7 @@ class Mail:
         """Take back what was saved; it was judged when it came."""
         for key, raw in await store.query("select id, envelope from mail order by rowid"):
             try:
-                letter = self._keep(_opened(bytes(raw), self._limits.max_bytes))
+                letter = self._keep(self._opened(bytes(raw)))
                 del self._unsaved[letter.id]
             except (Ignore, Reject) as verdict:  # written by another version
                 self.refused[verdict.reason] += 1
@@ -224,18 +254,6 @@ def _statement(letter: bytes, raw: bytes | None) -> tuple[str, Sequence[Any]]:
     if raw is None:
         return "delete from mail where id = ?", (letter,)
     return "insert or replace into mail (id, envelope) values (?, ?)", (letter, raw)
-
-
-def _opened(raw: bytes, limit: int) -> Letter:
-    """An envelope and its body, not judged yet. Raises Ignore or Reject."""
-    try:
-        envelope = unpack(Envelope, raw, limit=limit)
-        kind = KINDS.get(envelope.kind)
-        if kind is None:
-            raise Ignore("unknown-kind")
-        return _letter(envelope, unpack(kind, envelope.body), raw)
-    except DecodeError as error:
-        raise Reject(error.code) from error
 
 
 def _letter(envelope: Envelope, body: Any, raw: bytes) -> Letter:

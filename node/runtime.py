@@ -13,6 +13,7 @@ from node.flow import STAGES, Stage
 from node.mail import Mail
 from p2p.exchange import Exchange
 from protocol.errors import OpenLedgerError
+from protocol.wire import SPOKEN
 from tasks.board import Board
 
 MAX_REQUEST = 256 * 1024
@@ -34,8 +35,12 @@ def build(
     roles: tuple[str, ...],
     payout: bytes,
     pace: Pace | None = None,
+    spoken: frozenset[int] = SPOKEN,
 ) -> Context:
-    """A context with its protocol handlers registered; the transport must not run yet."""
+    """A context with its protocol handlers registered; the transport must not run yet.
+
+    ``spoken``: the wire versions that the node reads; other than the default it is an older node.
+    """
     board = Board(network.seats, network.quorum)
 
     def standing(author: bytes) -> bool:
@@ -50,7 +55,7 @@ def build(
         roles=roles,
         payout=payout,
         board=board,
-        mail=Mail(network.id, keys.peer_seed, standing),
+        mail=Mail(network.id, keys.peer_seed, standing, network.wire, spoken),
         exchange=Exchange(seams.transport, seams.blobs, lambda peer, blob: True),
         pace=pace or Pace(),
     )

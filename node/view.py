@@ -59,13 +59,14 @@ async def _status(ctx: Context, meeting: Meeting, backed_up: bool) -> Json:
         "peer_id": ctx.seams.transport.peer_id,
         "operator": checksum(ctx.operator),
         "owner_index": None if index < 0 else index,
-        "payout": checksum(ctx.payout),
+        "payout": checksum(ctx.paid_to),
+        "payout_pending": _pending(ctx),
         "roles": list(ctx.roles),
         "network": ctx.network.name,
         "network_id": ctx.network.id.hex(),
         "chain_id": ctx.network.chain_id,
         "head": {"number": ctx.head.number, "time": ctx.head.time},
-        "balance_open": str(await chain.read("OpenToken", "balanceOf", checksum(ctx.payout))),
+        "balance_open": str(await chain.read("OpenToken", "balanceOf", checksum(ctx.paid_to))),
         "claimed_open": str(sum(c.amount for c in board.claims if c.index == index)),
         "claimable_open": str(max(0, waiting)),
         "stake": str(board.stake(ctx.operator)),
@@ -75,8 +76,14 @@ async def _status(ctx: Context, meeting: Meeting, backed_up: bool) -> Json:
         "published_to_zero": zero.count if zero else 0,
         "reachability": view_peers.reachability(ctx),
         "refused_by": view_peers.refusals(meeting),
-        "wire": view_peers.wire(meeting),
+        "wire": view_peers.wire(ctx, meeting),
     }
+
+
+def _pending(ctx: Context) -> Json | None:
+    """A payout address that was scheduled and is not in force."""
+    entry = ctx.board.pending_payout(ctx.operator)
+    return None if entry is None else {"payout": checksum(entry.address), "since": entry.since}
 
 
 def _failures(ctx: Context) -> list[Json]:

@@ -8,7 +8,7 @@ from protocol import roles
 from protocol.ids import checksum
 from protocol.messages import NodeRecord
 from protocol.seams import Link, PeerId
-from protocol.signing import WIRE_VERSION
+from protocol.signing import WIRE_VERSION, peer_id_of
 
 
 def reachability(ctx: Context) -> Json:
@@ -33,11 +33,19 @@ def refusals(meeting: Meeting) -> list[Json]:
     return [found[reason] for reason in sorted(found)]
 
 
-def wire(meeting: Meeting) -> Json:
-    """Wire versions: ours, and how many of the connected peers speak a newer one."""
-    said = [hello.version for hello in meeting.hellos.values()]
-    newer = sum(version > WIRE_VERSION for version in said)
-    return {"version": WIRE_VERSION, "peers": len(said), "newer": newer}
+def wire(ctx: Context, meeting: Meeting) -> Json:
+    """Wire versions: the newest that we speak, the one in force, and how many of the peers that we
+    know of speak a newer one than we: by their hello, or by what they wrote.
+    """
+    known = {peer: hello.version > WIRE_VERSION for peer, hello in meeting.hellos.items()}
+    known |= {peer_id_of(key): True for key in ctx.mail.newer}
+    newer = sum(known.values())
+    return {
+        "version": WIRE_VERSION,
+        "in_force": ctx.mail.wire,
+        "peers": len(known),
+        "newer": newer,
+    }
 
 
 def peers(ctx: Context, meeting: Meeting) -> list[Json]:
@@ -59,8 +67,10 @@ def peers(ctx: Context, meeting: Meeting) -> list[Json]:
 
 def _registered(ctx: Context, operator: bytes | None) -> Json:
     entry = ctx.board.node(operator) if operator else None
+    payout = ctx.board.payout(operator) if operator else None
     return {
         "operator": checksum(operator) if operator else None,
+        "payout": checksum(payout) if payout else None,
         "roles": list(roles.names(entry.roles)) if entry else [],
         "stake": str(ctx.board.stake(operator)) if operator else "0",
     }

@@ -39,14 +39,32 @@ ShortText = Annotated[str, Max(512)]
 
 
 @dataclass(frozen=True, slots=True)
-class NodeRecord:
-    """Who runs at this peer id: the operator key signs it, the envelope is signed by the peer key."""
+class OldNodeRecord:
+    """A node record of wire version 1."""
 
     operator: Address
     roles: int
     addrs: Annotated[tuple[Url, ...], Max(8)]
     seal_key: Hash  # X25519
     agent: Name
+    operator_signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRecord:
+    """Who runs at this peer id: peer key, operator key and payout address in one statement.
+
+    The operator key signs it over the peer key, the envelope is signed by the peer key, and the
+    payout address is the one that the operator declares; what the chain says of it decides.
+    """
+
+    operator: Address
+    roles: int
+    addrs: Annotated[tuple[Url, ...], Max(8)]
+    seal_key: Hash  # X25519
+    agent: Name
+    payout: Address
+    reach: Annotated[str, Max(16)]  # its own verdict: bootstrap/reach.py
     operator_signature: Signature
 
 

@@ -17,7 +17,7 @@ from protocol.errors import PeerError
 from protocol.ids import Hash, Name, value_id
 
 PURPOSE = b"openledger/envelope/1\x00"
-WIRE_VERSION = 1
+WIRE_VERSION = 2  # the newest that a node speaks; it also speaks the one before
 # identity multihash (0x00, 36 bytes) of the libp2p PublicKey protobuf: Type=Ed25519, Data=32 bytes
 _PEER_PREFIX = bytes.fromhex("002408011220")
 

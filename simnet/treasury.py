@@ -17,6 +17,7 @@ from node.join import needed_stake
 from protocol.ids import address_bytes, checksum
 from protocol.params import OPEN, Params
 from protocol.seams import Block, Event, TxReceipt
+from protocol.signing import WIRE_VERSION
 from protocol.typed_data import address_of
 from settlement.deploy import Deployment, deploy, terms_of
 from settlement.evm import EvmChain
@@ -76,7 +77,7 @@ class Treasury:
             treasury=address_bytes(self.address),
             params=params.hash,
         )
-        return NetworkFile("demo", params, genesis, tuple(seeds), (self.url,))
+        return NetworkFile("demo", params, genesis, tuple(seeds), (self.url,), WIRE_VERSION)
 
     def save(self, path: Path, network: NetworkFile) -> None:
         save_network(path, network)

@@ -24,6 +24,7 @@ from protocol.params import OPEN, Params
 from protocol.seams import Blobs, Chain, Compute
 from protocol.signing import peer_id_of, public_key
 from protocol.typed_data import address_of
+from protocol.wire import SPOKEN
 from settlement.deploy import terms_of
 from settlement.simchain import SimChain
 from simnet.learner import IntegerLearner
@@ -48,6 +49,10 @@ class Member:
     wrap: Wrap | None = None  # an actor changes its work, nothing else
     open_tokens: int = 0  # OPEN that its operator account holds, for builders and users
     skew: float = 0.0  # seconds that its wall clock runs ahead
+    spoken: frozenset[int] = (
+        SPOKEN  # wire versions that it reads; an older node knows no newer ones
+    )
+    hidden: bool = False  # behind a translator of addresses: it dials out, nobody dials it
 
 
 @dataclass(slots=True)
@@ -198,6 +203,7 @@ def _deploy(
         quorum=quorum,
         committee=committee,
         treasury=treasury,
+        wire=min(max(member.spoken) for member in members),  # what all of them read
     )
 
 
@@ -218,8 +224,18 @@ def _node(machine: Machine, world: World) -> Context:
         compute=member.wrap(compute, machine.blobs) if member.wrap else compute,
         chain=machine.chain,
     )
+    if member.hidden:
+        world.wires.hide(seams.transport.peer_id)
     payout = address_of(key(world.seed, f"{member.name}/payout"))
-    return runtime.build(seams, machine.keys, world.network, member.roles, payout, pace=world.pace)
+    return runtime.build(
+        seams,
+        machine.keys,
+        world.network,
+        member.roles,
+        payout,
+        pace=world.pace,
+        spoken=member.spoken,
+    )
 
 
 async def _run(name: str, world: World, *, task_status: Any) -> None:

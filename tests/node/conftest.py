@@ -69,6 +69,10 @@ class FakeNode:
             "balance_after": str(253 * OPEN),
         }
 
+    async def set_payout(self, address: str) -> dict[str, Any]:
+        self.actions.append(("set_payout", address))
+        return {"payout": address, "since": 1_767_232_800, "tx": "0x" + "07" * 32}
+
     async def explain_claim(self) -> dict[str, Any]:
         own = self.state["status"]["operator"]
         units = [u for j in self.state["jobs"] for r in j["rounds"] for u in r["units"]]

@@ -22,6 +22,7 @@ def _status() -> dict[str, Any]:
         "operator": "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf",
         "owner_index": 1,
         "payout": "0x52908400098527886E0F7030069857D2E4169EE7",
+        "payout_pending": None,
         "roles": ["contributor", "verifier"],
         "network": "devnet-box",
         "network_id": "5f" * 32,
@@ -51,7 +52,7 @@ def _status() -> dict[str, Any]:
                 "peers": 1,
             }
         ],
-        "wire": {"version": 1, "peers": 3, "newer": 1},
+        "wire": {"version": 1, "in_force": 1, "peers": 3, "newer": 1},
     }
 
 
@@ -62,6 +63,7 @@ def _peers() -> list[dict[str, Any]]:
             "operator": operator,
             "roles": roles,
             "addrs": [f"/ip4/127.0.0.1/tcp/41{len(name)}01/p2p/12D3KooW{name * 4}"],
+            "payout": operator,
             "stake": str(100 * OPEN),
             "connected": lost is None,
             "direction": None if lost else "out" if "seed" in roles else "in",

@@ -17,7 +17,7 @@ from protocol.errors import PeerError
 from protocol.ids import ZERO, content_id
 from protocol.messages import HELD, NodeRecord
 from protocol.params import SIMNET
-from protocol.signing import Envelope, public_key, seal, seal_key
+from protocol.signing import WIRE_VERSION, Envelope, public_key, seal, seal_key
 from protocol.typed_data import RowRoot, sign
 from tasks.entries import Posted, ShardEntry
 from tests.node import bare
@@ -173,7 +173,7 @@ def letter(ctx: Context, sender: str, record: NodeRecord) -> bytes:
     """A sealed envelope with a node record."""
     seed = bare.keys(sender).peer_seed
     envelope = Envelope(
-        version=1,
+        version=WIRE_VERSION,
         network=ctx.network.id,
         kind="NodeRecord",
         author=public_key(seed),
@@ -189,7 +189,7 @@ def letter(ctx: Context, sender: str, record: NodeRecord) -> bytes:
 def record(ctx: Context, name: str, signer: str, peer: str) -> NodeRecord:
     """What ``name`` announces, signed with ``signer``'s operator key for ``peer``'s peer key."""
     key = bytes([len(signer)]) * 31 + peer.encode()[:1]
-    unsigned = NodeRecord(bare.operator(name), 1, (), key, "test", bytes(65))
+    unsigned = NodeRecord(bare.operator(name), 1, (), key, "test", bytes(20), "", bytes(65))
     root = RowRoot(public_key(bare.keys(peer).peer_seed), content_id(pack(unsigned)))
     signature = sign(bare.keys(signer).operator_key, root.digest(ctx.statements))
     return replace(unsigned, operator_signature=signature)

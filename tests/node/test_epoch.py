@@ -11,7 +11,7 @@ from protocol.credit import Share
 from protocol.ids import ZERO, content_id
 from protocol.messages import DrawEntry, EpochBody, EpochVote, PotShares
 from protocol.params import OPEN
-from protocol.signing import Envelope, public_key, seal
+from protocol.signing import WIRE_VERSION, Envelope, public_key, seal
 from protocol.typed_data import sign
 from tests.node import bare
 
@@ -53,7 +53,7 @@ def vote(ctx: Context, name: str, blob: bytes, signature: bytes, sender: str = "
     """A member's vote arrives."""
     seed = bare.keys(sender or name).peer_seed
     envelope = Envelope(
-        version=1,
+        version=WIRE_VERSION,
         network=ctx.network.id,
         kind="EpochVote",
         author=public_key(seed),

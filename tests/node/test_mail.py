@@ -197,7 +197,7 @@ def test_every_letter_has_its_turn_behind_those_that_the_asker_refuses() -> None
 
 
 def node_record(agent: str) -> NodeRecord:
-    return NodeRecord(b"o" * 20, 1, (), b"s" * 32, agent, bytes(65))
+    return NodeRecord(b"o" * 20, 1, (), b"s" * 32, agent, b"p" * 20, "public", bytes(65))
 
 
 def test_expired_letters_are_dropped_but_for_the_newest_record_of_each_node() -> None:
@@ -268,3 +268,44 @@ async def test_a_saved_letter_that_no_longer_reads_is_counted_and_goes() -> None
     assert sum(box.refused.values()) == 1
     await box.save(store)
     assert await store.query("select * from mail") == []
+
+
+# -- versions ---
+
+
+def speaking(*versions: int, wire: int = 1, standing: bool = True) -> Mail:
+    return Mail(NETWORK, BOB, lambda author: standing, wire, frozenset(versions))
+
+
+def test_an_older_node_is_heard_and_heard_by_nodes_that_write_its_version() -> None:
+    new, old = speaking(1, 2), speaking(0, 1)
+    record = node_record("new")
+    there = Mail(NETWORK, ANN, lambda author: True, 1).write(record, NOW)
+    for box in (new, old):
+        assert box.accept(pack(there), NOW).body.agent == "new"
+    assert new.newer == old.newer == set()
+
+
+def test_what_is_newer_is_ignored_counted_and_its_author_remembered() -> None:
+    box = speaking(0, 1)
+    newer = Mail(NETWORK, ANN, lambda author: True, 2).write(HINT, NOW)
+    with pytest.raises(Ignore, match="unknown-version"):
+        box.accept(pack(newer), NOW)
+    assert box.refused["unknown-version"] == 1 and box.newer == {public_key(ANN)}
+
+
+@pytest.mark.parametrize("standing", [True, False])
+def test_nobody_makes_a_node_look_old_without_standing_or_signature(standing: bool) -> None:
+    box = speaking(0, 1, standing=standing)
+    newer = Mail(NETWORK, ANN, lambda author: True, 2).write(HINT, NOW)
+    forged = replace(newer, signature=bytes(64)) if standing else newer
+    with pytest.raises(Ignore, match="unknown-version"):
+        box.accept(pack(forged), NOW)
+    assert box.newer == set()
+
+
+def test_a_newer_envelope_of_another_shape_blames_nobody() -> None:
+    with pytest.raises(Ignore, match="unknown-version"):
+        mail().accept(b"\x93\x09\x01\x02", NOW)
+    with pytest.raises(Reject):
+        mail().accept(b"\x93\x02\x01\x02", NOW)

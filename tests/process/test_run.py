@@ -78,3 +78,15 @@ def test_a_read_without_a_daemon_says_how_to_start_it(box: Place, read: tuple[st
     idle = Home(box.folder / "idle")
     idle.create()
     command(idle, *read, "--json").refuses("no-daemon", f"openledger --home {idle.path} run")
+
+
+def test_payout_set_is_scheduled_and_shown(node: Node) -> None:
+    new = "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed"
+    node.ask("payout", "set", new).refuses("bad-payout", "checksum")
+    new = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+    before = node.ask("payout", "show", "--json").json
+    told = node.ask("payout", "set", new, "--json").json
+    assert told["payout"] == new
+    found = node.ask("payout", "show", "--json").json
+    assert found["payout"] == before["payout"]
+    assert found["pending"] == {"payout": new, "since": told["since"]}

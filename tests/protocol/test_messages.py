@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.mail import KINDS
 from protocol import ids, messages, roles
 from protocol.codec import Max, Size, pack, unpack
 from protocol.compute import Hyper
 from protocol.errors import DecodeError
 from protocol.messages import FINDINGS, GOSSIP, JobSpec, judged
+from protocol.signing import WIRE_VERSION
+from protocol.wire import KINDS
 from settlement.models.pots import pot_id
 
 ENVELOPE_BODY = 3_584  # bytes, protocol/signing.py
@@ -85,11 +86,13 @@ def test_any_other_bytes_are_refused_or_canonical(cls: type, raw: bytes) -> None
 
 
 def test_every_gossiped_message_is_known_to_the_mail_by_its_name() -> None:
-    assert {cls.__name__: cls for cls in GOSSIP} == KINDS
+    assert {cls.__name__: cls for cls in GOSSIP} == KINDS[WIRE_VERSION]
 
 
 def test_full_gossip_messages_fit_an_envelope() -> None:
-    record = messages.NodeRecord(b"o" * 20, 63, ("/" * 256,) * 8, b"k" * 32, "a" * 128, b"s" * 65)
+    record = messages.NodeRecord(
+        b"o" * 20, 63, ("/" * 256,) * 8, b"k" * 32, "a" * 128, b"p" * 20, "r" * 16, b"s" * 65
+    )
     hint = messages.BlobHint(tuple(n.to_bytes(32, "big") for n in range(64)))
     names = ("n" * 128,) * 7  # the adapted matrices of a layer
     spec = replace(
