@@ -130,22 +130,21 @@ class Mail:
     def _opened(self, raw: bytes) -> Letter:
         """An envelope and its body, not judged yet. Raises Ignore or Reject."""
         try:
-            envelope = unpack(Envelope, raw, limit=self._limits.max_bytes)
-            if envelope.version not in self._limits.versions:
-                self._newer(envelope)
-                raise Ignore("unknown-version")
-            body = read_body(envelope.version, envelope.kind, envelope.body)
-            return _letter(envelope, body, raw)
-        except DecodeError as error:
-            if (version_of(raw) or 0) > max(self._limits.versions):
-                raise Ignore("unknown-version") from error
-            raise Reject(error.code) from error
+            return _opened(raw, self._limits.max_bytes, self._limits.versions)
+        except Ignore as verdict:
+            if verdict.reason == "unknown-version":
+                self._newer(raw)
+            raise
 
-    def _newer(self, envelope: Envelope) -> None:
-        """Remember who, of those that may speak, writes what we cannot read."""
+    def _newer(self, raw: bytes) -> None:
+        """Remember who, of those that may speak, writes what is too new for us to read."""
+        try:
+            envelope = unpack(Envelope, raw, limit=self._limits.max_bytes)
+        except DecodeError:  # of another shape: nothing tells whose it is
+            return
         author = envelope.author
-        newer = envelope.version > max(self._limits.versions)
-        if newer and author not in self.newer and self._standing(author) and _signed(envelope):
+        above = envelope.version > max(self._limits.versions)
+        if above and author not in self.newer and self._standing(author) and _signed(envelope):
             self.newer.add(author)
 
     def _keep(self, letter: Letter) -> Letter:
@@ -254,6 +253,20 @@ def _statement(letter: bytes, raw: bytes | None) -> tuple[str, Sequence[Any]]:
     if raw is None:
         return "delete from mail where id = ?", (letter,)
     return "insert or replace into mail (id, envelope) values (?, ?)", (letter, raw)
+
+
+def _opened(raw: bytes, limit: int, versions: frozenset[int]) -> Letter:
+    """An envelope and its body, not judged yet. Raises Ignore or Reject."""
+    try:
+        envelope = unpack(Envelope, raw, limit=limit)
+        if envelope.version not in versions:
+            raise Ignore("unknown-version")
+        body = read_body(envelope.version, envelope.kind, envelope.body)
+        return _letter(envelope, body, raw)
+    except DecodeError as error:
+        if (version_of(raw) or 0) > max(versions):
+            raise Ignore("unknown-version") from error
+        raise Reject(error.code) from error
 
 
 def _letter(envelope: Envelope, body: Any, raw: bytes) -> Letter:

@@ -1,9 +1,25 @@
 """The whole flow where some nodes are a version behind, and where a worker cannot be dialled."""
 
+from dataclasses import replace
+
 from node.join import node_records
+from protocol.params import SIMNET
 from protocol.signing import peer_id_of, public_key
 from tasks.lifecycle import State
-from tests.simnet.story import MIXED, NATTED, Told, told
+from tests.simnet.story import DEMO, FIVE, Told, told
+
+# Two of five are one version behind: everybody writes theirs.
+OLD = frozenset({0, 1})
+MIXED = replace(
+    DEMO,
+    members=tuple(replace(m, spoken=OLD) if m.name in ("bob", "dan") else m for m in FIVE),
+)
+# A worker behind a router: it dials out, nobody dials it.
+NATTED = replace(
+    DEMO,
+    members=tuple(replace(m, hidden=True) if m.name == "dan" else m for m in FIVE),
+    params=replace(SIMNET, rounds=1),
+)
 
 
 def outcome(story: Told, name: str) -> State:

@@ -304,21 +304,6 @@ LOSSY = replace(
 )
 
 
-# Two of five are one version behind: everybody writes theirs.
-OLD = frozenset({0, 1})
-MIXED = replace(
-    DEMO,
-    members=tuple(replace(m, spoken=OLD) if m.name in ("bob", "dan") else m for m in FIVE),
-    answers=1,
-)
-# Its worker is behind a router: it dials out, nobody dials it.
-NATTED = replace(
-    DEMO,
-    members=tuple(replace(m, hidden=True) if m.name == "dan" else m for m in FIVE),
-    params=replace(SIMNET, rounds=1),
-)
-
-
 async def fay_dies(world: World) -> object:
     """SIGKILL of a worker in mid-unit."""
     ann, fay = world.nodes["ann"], world.nodes["fay"].operator
