@@ -13,6 +13,7 @@ from node.flow import STAGES, Stage
 from node.mail import Mail
 from p2p.exchange import Exchange
 from protocol.errors import OpenLedgerError
+from protocol.signing import ed25519_of
 from protocol.wire import SPOKEN
 from tasks.board import Board
 
@@ -56,9 +57,12 @@ def build(
         payout=payout,
         board=board,
         mail=Mail(network.id, keys.peer_seed, standing, network.wire, spoken),
-        exchange=Exchange(seams.transport, seams.blobs, lambda peer, blob: True),
+        exchange=Exchange(
+            seams.transport, seams.blobs, lambda peer, blob: True, seams.transport.blame
+        ),
         pace=pace or Pace(),
     )
+    seams.transport.prefer(lambda peer: (key := ed25519_of(peer)) is not None and standing(key))
     ctx.private["session"] = seams.randomness.token(16)
     ctx.exchange.serve()
     for protocol, handler in HANDLERS.items():

@@ -31,6 +31,7 @@ class Guard:
         self._what = what
         self._expected = (*expected, OSError, trio.BrokenResourceError, trio.ClosedResourceError)
         self.tripped: Exception | None = None
+        self.code = ""  # what it was counted under
 
     def __enter__(self) -> "Guard":
         return self
@@ -50,16 +51,23 @@ class Guard:
     def _trip(self, error: Exception) -> None:
         self.tripped = error
         slow, broken = isinstance(error, trio.TooSlowError), isinstance(error, self._expected)
-        self._counts[f"{self._what}-{'slow' if slow else 'broken' if broken else 'invalid'}"] += 1
+        self.code = f"{self._what}-{'slow' if slow else 'broken' if broken else 'invalid'}"
+        self._counts[self.code] += 1
         _log.debug("%s: %r", self._what, error)
 
 
 class StreamGuard:
     """Around every inbound stream: a limit per peer, a Guard, a reset after a fault."""
 
-    def __init__(self, counts: Counter[str], expected: tuple[type[Exception], ...]) -> None:
+    def __init__(
+        self,
+        counts: Counter[str],
+        expected: tuple[type[Exception], ...],
+        blame: Callable[[PeerId, str], None],
+    ) -> None:
         self._counts = counts
         self._expected = expected
+        self._blame = blame
         self._serving: Counter[PeerId] = Counter()
 
     async def run(
@@ -71,6 +79,7 @@ class StreamGuard:
         """Serve one stream by ``inner``; never raises for what the peer did."""
         if self._serving[peer] >= MAX_STREAMS:
             self._counts["stream-too-many"] += 1
+            self._blame(peer, "stream-too-many")
             await reset()
             return
         self._serving[peer] += 1
@@ -78,6 +87,7 @@ class StreamGuard:
             with Guard(self._counts, "stream", self._expected) as guard:
                 await inner()
             if guard.tripped is not None:
+                self._blame(peer, guard.code)
                 await reset()
         finally:
             self._serving[peer] -= 1

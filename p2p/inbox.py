@@ -4,6 +4,7 @@ Both transports use it, so that a body reaches its handler once and every drop i
 """
 
 from collections import Counter
+from collections.abc import Callable
 
 from blake3 import blake3
 
@@ -21,7 +22,10 @@ FORWARD_RATE = 500.0  # and a second
 class Inbox:
     """Handlers by topic and what they have seen."""
 
-    def __init__(self, clock: Clock, counts: Counter[str]) -> None:
+    def __init__(
+        self, clock: Clock, counts: Counter[str], blame: Callable[[PeerId, str], None] | None = None
+    ) -> None:
+        self._blame = blame
         self._clock = clock
         self._counts = counts
         self._handlers: dict[str, GossipHandler] = {}
@@ -52,6 +56,8 @@ class Inbox:
             self._counts[f"gossip-ignored-{verdict.reason}"] += 1
         except Reject as verdict:
             self._counts[f"gossip-rejected-{verdict.reason}"] += 1
+            if self._blame is not None:
+                self._blame(forwarder, f"gossip-rejected-{verdict.reason}")
         except OpenLedgerError as error:
             self._counts[f"gossip-failed-{error.code}"] += 1
         else:

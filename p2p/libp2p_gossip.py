@@ -1,6 +1,7 @@
 """The gossip half of the libp2p door: gossipsub that counts drops, pubsub that survives faults."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 import trio
 from libp2p.abc import IHost, INetStream
@@ -13,6 +14,7 @@ from libp2p.pubsub.pubsub import Pubsub
 from libp2p.pubsub.rpc_queue import RpcQueue
 
 from p2p.guard import Guard
+from p2p.slots import Staked
 
 LIBRARY = (BaseLibp2pError,)  # how the library says that a peer or a connection is gone
 WRITE_SECONDS = 30.0  # for a peer to take what we send
@@ -20,6 +22,7 @@ HEARTBEAT_SECONDS = 1  # the library's 120 leaves a mesh unrepaired for two minu
 QUEUE_RPCS = 8192  # per peer; the library's 32 loses most of a burst of 1,000
 VALIDATORS = 4096  # at once; with 10 a burst waits in line until its validation times out
 VALIDATION_SECONDS = 60.0
+MAX_TOPIC_PEERS = 10_000  # all of them: a number that the library takes
 
 
 class _WideQueue(RpcQueue):
@@ -35,7 +38,7 @@ vars(pubsub_module)["RpcQueue"] = _WideQueue
 class CountedGossip(GossipSub):
     """Gossipsub that counts what its queues drop."""
 
-    def __init__(self, counts: Counter[str]) -> None:
+    def __init__(self, counts: Counter[str], staked: Staked = lambda peer: False) -> None:
         super().__init__(
             # 1.2 adds one IDONTWANT per message and peer; the library remembers only ten of them
             protocols=[PROTOCOL_ID_V11],
@@ -51,6 +54,33 @@ class CountedGossip(GossipSub):
         self.max_iwant_requests_per_second = float(QUEUE_RPCS)
         self.max_ihave_messages_per_second = float(QUEUE_RPCS)
         self._counts = counts
+        self._staked = staked
+
+    async def handle_graft(self, graft_msg: rpc_pb2.ControlGraft, sender_peer_id: ID) -> None:
+        """Half of a full mesh is kept for staked peers: the others are told to look elsewhere."""
+        topic = graft_msg.topicID
+        others = self.mesh.get(topic, set()) - {sender_peer_id}
+        free = sum(not self._staked(str(peer)) for peer in others)
+        if free >= self.degree_high // 2 and not self._staked(str(sender_peer_id)):
+            self._counts["gossip-graft-refused"] += 1
+            await self.emit_prune(topic, sender_peer_id, False, False)
+            return
+        await super().handle_graft(graft_msg, sender_peer_id)
+
+    def _get_in_topic_gossipsub_peers_from_minus(
+        self, topic: str, num_to_select: int, minus: Iterable[ID], backoff_check: bool = False
+    ) -> list[ID]:
+        """Staked peers first, at random among themselves; others at most half of a mesh beside them."""
+        able = super()._get_in_topic_gossipsub_peers_from_minus(
+            topic, MAX_TOPIC_PEERS, minus, backoff_check
+        )
+        staked = [peer for peer in able if self._staked(str(peer))]
+        free = [peer for peer in able if peer not in staked]
+        chosen = self.select_from_minus(num_to_select, staked, ())
+        room = num_to_select - len(chosen)
+        return chosen + self.select_from_minus(
+            min(room, self.degree // 2) if staked else room, free, ()
+        )
 
     def send_rpc(self, peer_id: ID, rpc: rpc_pb2.RPC, priority: bool = False) -> None:
         """Without the sender's signed record: identify has sent it, checking it costs 0.4 ms."""

@@ -35,6 +35,7 @@ from multiaddr import Multiaddr
 
 from p2p.guard import Guard, StreamGuard
 from p2p.inbox import Inbox
+from p2p.libp2p_gate import Gate
 from p2p.libp2p_gossip import LIBRARY, CountedGossip, GuardedPubsub
 from p2p.libp2p_links import conns_of, knock, last_moment, links_of
 from p2p.libp2p_requests import Requests
@@ -42,7 +43,9 @@ from p2p.libp2p_yamux import YAMUX, Yamux
 from p2p.listen import check_free, own_ips, spread
 from p2p.liveness import Liveness
 from p2p.nursery import lone, plain_nursery
+from p2p.scores import Scores
 from p2p.service import Services
+from p2p.slots import Slots, Staked
 from protocol.errors import LocalError, OperatorError, PeerError
 from protocol.seams import Ask, Clock, GossipHandler, Link, PeerId, StreamHandler
 
@@ -75,20 +78,27 @@ class Libp2pTransport:
         *,
         listen: str = "/ip4/127.0.0.1/tcp/0",
         announce: Sequence[str] = (),
+        slots: Slots | None = None,
+        scores: Scores | None = None,
     ) -> None:
         self._keys = create_new_key_pair(seed)
         self._id = ID.from_pubkey(self._keys.public_key)
         self._listen = listen
         self._announce = [Multiaddr(addr) for addr in announce] or None
         self._counts: Counter[str] = Counter()
-        self._inbox = Inbox(clock, self._counts)
-        self._services = Services(self._counts)
+        self._clock = clock
+        self._scores = scores or Scores()
+        self._is_staked: Staked = lambda peer: False
+        self._gate = Gate(self._counts, slots or Slots(), self._banned, self._staked)
+        self._inbox = Inbox(clock, self._counts, self.blame)
+        self._services = Services(self._counts, self.blame)
         self._requests = Requests(self._services, self._open_stream, self._reset)
-        self._streams = StreamGuard(self._counts, LIBRARY)
+        self._streams = StreamGuard(self._counts, LIBRARY, self.blame)
         self._liveness = Liveness(clock, self._counts, self._ping, self._drop)
         self._host: IHost | None = None
         self._gossip: CountedGossip | None = None
         self._pubsub: GuardedPubsub | None = None
+        self._nursery: trio.Nursery | None = None
 
     @property
     def peer_id(self) -> PeerId:
@@ -113,6 +123,29 @@ class Libp2pTransport:
         if self._host is not None:
             raise LocalError("running", f"register {protocol} before the transport runs")
         self._services.add(protocol, handler, max_request)
+
+    # ---- whom to trust
+
+    def prefer(self, staked: Staked) -> None:
+        """Half of all connections and of the gossip mesh are kept for peers of which this is true."""
+        self._is_staked = staked
+
+    def blame(self, peer: PeerId, code: str) -> None:
+        """A peer was at fault; when it was often enough it is hung up on, and not let in for a while."""
+        if self._scores.fault(peer, code, self._clock.monotonic()):
+            self._counts["peer-banned"] += 1
+            if self._nursery is not None:
+                self._nursery.start_soon(self._drop, peer)
+
+    def scores(self) -> list[tuple[PeerId, float, float]]:
+        """(peer, points, seconds of ban left), the worst first."""
+        return self._scores.worst(self._clock.monotonic())
+
+    def _banned(self, peer: PeerId) -> bool:
+        return self._scores.banned(peer, self._clock.monotonic())
+
+    def _staked(self, peer: PeerId) -> bool:
+        return self._is_staked(peer)
 
     # ---- life
 
@@ -156,6 +189,7 @@ class Libp2pTransport:
                 background_trio_service(pubsub),
                 trio.open_nursery() as nursery,
             ):
+                self._nursery = nursery
                 await self._start(host, gossip, pubsub)
                 nursery.start_soon(self._liveness.run, self.peers)
                 try:
@@ -163,7 +197,7 @@ class Libp2pTransport:
                 finally:
                     scope.deadline = trio.current_time() + STOP_SECONDS
                     await self._close(_swarm_of(host))
-                    self._host = self._gossip = self._pubsub = None
+                    self._host = self._gossip = self._pubsub = self._nursery = None
                     nursery.cancel_scope.cancel()
         finally:
             pubsub.seen_messages.stop()  # a thread that would sweep for ever
@@ -188,7 +222,8 @@ class Libp2pTransport:
         network.retry_config = RetryConfig(max_retries=0)  # ours is the redialler
         network.auto_connector = _NoAutoConnector(network)
         network.set_stream_handler(partial(self._guarded, network.common_stream_handler))
-        gossip = CountedGossip(self._counts)
+        self._gate.guard(network)
+        gossip = CountedGossip(self._counts, self._staked)
         return host, gossip, GuardedPubsub(host, gossip, self._counts)
 
     async def _start(self, host: IHost, gossip: CountedGossip, pubsub: GuardedPubsub) -> None:

@@ -49,10 +49,10 @@ def _link(conn: SwarmConn, latency: Callable[[PeerId], float | None]) -> Link:
     found = muxed.get_remote_address() if isinstance(muxed, Yamux) else None
     inbound = conn.direction is Direction.INBOUND
     relayed = conn.get_connection_type() is ConnectionType.RELAYED
-    return Link(peer, inbound, _socket_addr(found), relayed, latency(peer))
+    return Link(peer, inbound, socket_addr(found), relayed, latency(peer))
 
 
-def _socket_addr(found: tuple[str, int] | None) -> str:
+def socket_addr(found: tuple[str, int] | None) -> str:
     """A socket's other end as a multiaddr; empty for a stream that has none."""
     if found is None:
         return ""

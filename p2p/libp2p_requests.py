@@ -85,7 +85,7 @@ class Requests:
                     break
                 response = await self._services.answer(peer, protocol, body)
             except PeerError as error:  # where the next frame would begin is not known any more
-                response, body = self._services.refusal(error.code), None
+                response, body = self._services.refusal(error.code, peer), None
             with trio.fail_after(WRITE_SECONDS):
                 await write(stream, encode_frame(response))
         with trio.fail_after(WRITE_SECONDS):

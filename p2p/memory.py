@@ -6,7 +6,7 @@ hands its gossip over one after the other; a copy that cannot arrive first is co
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -294,6 +294,13 @@ class MemoryTransport:
                 raise PeerError("too-large", f"{peer}: response of {len(response) - 1} bytes")
             return open_response(response)
         raise PeerError("timeout", f"{peer} did not answer {protocol} in time")
+
+    def prefer(self, staked: Callable[[PeerId], bool]) -> None:
+        """Nothing to keep: the simulated network has no slots."""
+
+    def blame(self, peer: PeerId, code: str) -> None:
+        """Only counted: the simulated network bans nobody."""
+        self.count(f"blamed-{code}")
 
     def conversation(self, peer: PeerId, protocol: str) -> AbstractAsyncContextManager[Ask]:
         return self._conversation(peer, protocol)

@@ -119,6 +119,14 @@ class Transport(Protocol):
         """Gossip ``body`` (at most 4096 bytes); returns the number of peers it was sent to (0 is a visible state)."""
         ...
 
+    def prefer(self, staked: Callable[[PeerId], bool]) -> None:
+        """Half of all connections and of the gossip mesh are kept for peers of which this is true."""
+        ...
+
+    def blame(self, peer: PeerId, code: str) -> None:
+        """A peer was at fault; enough of it is a ban, which expires."""
+        ...
+
     def counters(self) -> dict[str, int]:
         """What was dropped, refused or lost so far, by reason code."""
         ...

@@ -103,3 +103,11 @@ def key_of_peer(peer_id: str) -> bytes:
     if len(raw) != 38 or not raw.startswith(_PEER_PREFIX):
         raise PeerError("bad-peer-id", f"{peer_id[:80]} is not an Ed25519 identity")
     return raw[6:]
+
+
+def ed25519_of(peer_id: str) -> bytes | None:
+    """The Ed25519 public key inside a peer id, None for an identity of another kind."""
+    try:
+        return key_of_peer(peer_id)
+    except PeerError:
+        return None

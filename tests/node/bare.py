@@ -107,12 +107,13 @@ def node(
     )
     ctx = runtime.build(seams, own, network, ROLES, bytes(20))
     for member in members:
-        _register(ctx, member)
+        register(ctx, member)
     at(ctx, 1)
     return ctx
 
 
-def _register(ctx: Context, name: str) -> None:
+def register(ctx: Context, name: str) -> None:
+    """On the board: an owner with a payout address, stake and a registered peer key."""
     who, board = operator(name), ctx.board
     board.owners.append(who)
     board.payouts[who] = [PayoutEntry(0, 0, address_of(keys(name).seal_key))]
