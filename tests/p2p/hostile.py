@@ -275,7 +275,7 @@ async def signed(rng: Rng, who: Attacker) -> None:
 def envelope(rng: Rng, who: Attacker) -> bytes:
     """A packed envelope, signed by a staked author, with one thing wrong."""
     now = int(time.time())
-    record = NodeRecord(b"\x01" * 20, 1, (), rng.randbytes(32), "x", bytes(65))
+    record = NodeRecord(b"\x01" * 20, 1, (), rng.randbytes(32), "x", bytes(20), "", bytes(65))
     good = Envelope(
         version=WIRE_VERSION,
         network=ZERO,
