@@ -302,11 +302,8 @@ class MemoryTransport:
         """Only counted: the simulated network bans nobody."""
         self.count(f"blamed-{code}")
 
-    def conversation(self, peer: PeerId, protocol: str) -> AbstractAsyncContextManager[Ask]:
-        return self._conversation(peer, protocol)
-
     @asynccontextmanager
-    async def _conversation(self, peer: PeerId, protocol: str) -> AsyncIterator[Ask]:
+    async def conversation(self, peer: PeerId, protocol: str) -> AsyncIterator[Ask]:
         yield partial(self.request, peer, protocol)
 
     async def _call(self, peer: PeerId, protocol: str, body: bytes) -> bytes:
