@@ -91,7 +91,9 @@ async def test_two_hundred_free_identities_do_not_keep_a_staked_peer_out() -> No
         for number in range(1, SYBILS + 1):
             await stack.enter_async_context(sybil(number, victim.addrs[0]))
             assert len(victim.peers()) <= ROOMY.total // 2
-        with trio.fail_after(30):  # they hold what they have for as long as they are not found silent
+        with trio.fail_after(
+            30
+        ):  # they hold what they have for as long as they are not found silent
             while not victim.counters().get("connection-refused-free-slots"):
                 await trio.sleep(0.05)
         await honest.dial(victim.addrs[0])
