@@ -22,7 +22,12 @@ Value = str | int | Path | tuple[str, ...]
 LOG_LEVELS = ("debug", "info", "warning", "error")
 ENV_PREFIX = "OPENLEDGER_"
 # Set by other means than the configuration, under the same prefix.
-_ENV_OTHERS = {"OPENLEDGER_HOME", "OPENLEDGER_PASSPHRASE"}
+_ENV_OTHERS = {
+    "OPENLEDGER_HOME",
+    "OPENLEDGER_PASSPHRASE",
+    "OPENLEDGER_KEY",
+    "OPENLEDGER_KEYSTORE_PASSWORD",
+}
 
 
 @dataclass(frozen=True, slots=True)

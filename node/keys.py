@@ -65,6 +65,15 @@ def create_identity(
     return identity
 
 
+def adopt_identity(
+    home: Home, operator_key: bytes, token: Token, secret: SecretFrom, passphrase: str | None
+) -> Identity:
+    """Seal a given operator key beside a new peer key. Raises as ``create_identity``."""
+    identity = _identity(token(32), operator_key)
+    install_identity(home, identity, token, secret, passphrase)
+    return identity
+
+
 def install_identity(
     home: Home, identity: Identity, token: Token, secret: SecretFrom, passphrase: str | None
 ) -> None:

@@ -4,7 +4,7 @@ Stake, slasher and pool name each other immutably. A contract's address follows 
 and nonce (keccak256(rlp([deployer, nonce]))), so every address is known beforehand.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,8 +15,8 @@ from protocol.ids import address_bytes, checksum
 from protocol.params import OPEN, Params
 from protocol.rules import Rules, genesis
 from protocol.seams import Block
-from protocol.typed_data import address_of
 from settlement.abi import CONTRACTS, artifact
+from settlement.signer import LocalSigner, Signer
 
 NOBODY = "0x" + "00" * 20
 
@@ -95,7 +95,13 @@ class Deployment:
     addresses: dict[str, str]
 
 
-class Deployable(Protocol):
+class Coded(Protocol):
+    """A chain client that shows bytecode."""
+
+    async def code(self, address: str) -> bytes: ...
+
+
+class Deployable(Coded, Protocol):
     """What a chain client offers for deployment (``evm.EvmChain``)."""
 
     @property
@@ -105,9 +111,7 @@ class Deployable(Protocol):
 
     async def nonce(self, account: str) -> int: ...
 
-    async def code(self, address: str) -> bytes: ...
-
-    async def create(self, key: bytes, contract: str, args: tuple[Any, ...]) -> str: ...
+    async def create(self, signer: Signer, contract: str, args: tuple[Any, ...]) -> str: ...
 
 
 def create_address(deployer: str, nonce: int) -> str:
@@ -147,24 +151,62 @@ def constructor_args(params: DeployParams, at: Mapping[str, str]) -> dict[str, t
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a deployment began: every address follows from it, so it can be taken up again."""
+
+    deployer: str
+    nonce: int  # of the first creation
+    genesis_block: int  # the first that can hold events of the contracts
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Of all contracts."""
+        return predicted(self.deployer, self.nonce)
+
+
+async def start_now(chain: Deployable, deployer: str) -> Start:
+    """The start of a new deployment, with the deployer's next nonce."""
+    nonce = await chain.nonce(deployer)
+    return Start(deployer, nonce, (await chain.head()).number + 1)
+
+
 async def deploy(chain: Deployable, key: bytes, params: DeployParams) -> Deployment:
-    """Deploy all contracts, check addresses and code. ``key`` pays and gets the whole supply.
+    """Deploy all contracts anew. ``key`` pays and gets the whole supply. Raises as ``go_on``."""
+    signer = LocalSigner(key)
+    return await go_on(chain, signer, params, await start_now(chain, signer.address))
 
-    Raises ChainError ``wrong-address`` when another transaction of ``key`` came between, and
-    ``wrong-code`` when the chain holds other bytecode than ours.
+
+async def go_on(
+    chain: Deployable,
+    signer: Signer,
+    params: DeployParams,
+    start: Start,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Deployment:
+    """Create what is missing of a deployment, then check all code; twice is as good as once.
+
+    A contract's nonce is its place: what an interrupted run sent cannot be created a second time.
+    ``tell`` hears one line a contract. Raises ChainError ``wrong-address`` when another transaction of
+    the deployer came between, ``wrong-code`` when the chain holds other bytecode than ours.
     """
-    deployer = checksum(address_of(key))
-    expected = predicted(deployer, await chain.nonce(deployer))
-    genesis = (await chain.head()).number + 1
-    for contract, args in constructor_args(params, expected).items():
-        made = await chain.create(key, contract, args)
-        if made != expected[contract]:
-            raise ChainError("wrong-address", f"{contract} is at {made}, not {expected[contract]}")
+    expected = start.addresses
+    for position, (contract, args) in enumerate(constructor_args(params, expected).items()):
+        address = expected[contract]
+        if await chain.code(address):
+            tell(f"{contract} is at {address}")
+            continue
+        nonce = await chain.nonce(start.deployer)
+        if nonce != start.nonce + position:
+            text = f"{contract} needs nonce {start.nonce + position}, the next is {nonce}"
+            raise ChainError("wrong-address", text)
+        await chain.create(signer, contract, args)
+        tell(f"{contract} created at {address}")
     await verify_code(chain, expected)
-    return Deployment(chain.chain_id, genesis, expected)
+    return Deployment(chain.chain_id, start.genesis_block, expected)
 
 
-async def verify_code(chain: Deployable, addresses: Mapping[str, str]) -> None:
+async def verify_code(chain: Coded, addresses: Mapping[str, str]) -> None:
     """Raises ChainError ``wrong-code`` naming the first contract whose bytecode is not ours."""
     for contract, address in addresses.items():
         if not artifact(contract).same_code(await chain.code(address)):

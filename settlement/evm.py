@@ -164,9 +164,8 @@ class EvmChain:
         async with self._translated():
             return bytes(await self._web3.eth.get_code(self._web3.to_checksum_address(address)))
 
-    async def create(self, key: bytes, contract: str, args: tuple[Any, ...]) -> str:
+    async def create(self, signer: Signer, contract: str, args: tuple[Any, ...]) -> str:
         """Deploy a contract; returns its address. Raises Reverted, ChainError."""
-        signer = LocalSigner(key)
         nonce = await self.nonce(signer.address)
         await self.transact(signer, creation(contract, args))
         return create_address(signer.address, nonce)
@@ -304,6 +303,19 @@ class EvmChain:
             raise ChainError("bad-answer", f"{self.url}: {error!r:.200}") from error
         except Web3Exception as error:
             raise ChainError("rpc-error", f"{self.url}: {error}") from error
+
+
+async def connect(url: str, max_fee: int = MAX_FEE) -> EvmChain:
+    """A client of whatever chain the endpoint serves; ``use`` tells it the contracts.
+
+    Raises ChainError ``unreachable``.
+    """
+    first = EvmChain(url, 0)
+    try:
+        served = await first.served_chain()
+    finally:
+        await first.close()
+    return EvmChain(url, served, max_fee=max_fee)
 
 
 def creation(contract: str, args: tuple[Any, ...]) -> Call:

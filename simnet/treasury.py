@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from bootstrap.network import Contract, Genesis, NetworkFile, save_network
+from bootstrap.network import NetworkFile, save_network
+from node.found import Founding
 from node.join import needed_stake
-from protocol.ids import address_bytes, checksum
+from protocol.ids import checksum
 from protocol.params import OPEN, Params
 from protocol.seams import Block, Event, TxReceipt
-from protocol.signing import WIRE_VERSION
 from protocol.typed_data import address_of
-from settlement.deploy import Deployment, deploy, terms_of
+from settlement.deploy import Deployment, deploy
 from settlement.evm import EvmChain
 
 T = TypeVar("T")
@@ -58,26 +58,20 @@ class Treasury:
         aggregators = tuple(s.operator for s in seats if "aggregator" in s.roles)
         committee = tuple(s.operator for s in seats if "verifier" in s.roles)
         quorum = len(aggregators) // 2 + 1
-        terms = terms_of(
-            params, aggregators, quorum, committee, params.committee_quorum, self.address
+        wanted = Founding(
+            name="demo",
+            params=params,
+            seats=aggregators,
+            quorum=quorum,
+            committee=committee,
+            treasury=self.address,
+            seeds=tuple(seeds),
+            rpc=(self.url,),
         )
-        made: Deployment = self._do(deploy(self._chain, self.key, terms))
+        made: Deployment = self._do(deploy(self._chain, self.key, wanted.terms))
         self._chain.use(made.addresses)
         self.write("AssetRegistry", "registerOwner", self.address)
-        contracts = tuple(
-            Contract(name, address_bytes(at)) for name, at in sorted(made.addresses.items())
-        )
-        genesis = Genesis(
-            chain_id=self._chain.chain_id,
-            genesis_block=made.genesis_block,
-            contracts=contracts,
-            seats=tuple(address_bytes(a) for a in aggregators),
-            quorum=quorum,
-            committee=tuple(address_bytes(a) for a in committee),
-            treasury=address_bytes(self.address),
-            params=params.hash,
-        )
-        return NetworkFile("demo", params, genesis, tuple(seeds), (self.url,), WIRE_VERSION)
+        return wanted.file(made)
 
     def save(self, path: Path, network: NetworkFile) -> None:
         save_network(path, network)

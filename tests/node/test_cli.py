@@ -279,3 +279,23 @@ async def test_dashboard_prints_the_link_with_the_token(
         link = json.loads((await ask("dashboard", "--json")).stdout)["url"]
     assert link.startswith("http://127.0.0.1:")
     assert link.endswith(f"/?token={token}")
+
+
+def test_the_operator_key_goes_to_a_wallet_and_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENLEDGER_KEYSTORE_PASSWORD", "a wallet's password")
+    one, other, file = tmp_path / "one", tmp_path / "other", tmp_path / "key.json"
+    run = CliRunner().invoke
+    assert run(app, ["--home", str(one), "init", "--secret", "file"]).exit_code == 0
+    assert run(app, ["--home", str(one), "keys", "export", str(file)]).exit_code == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+    again = run(app, ["--home", str(one), "keys", "export", str(file)])
+    assert isinstance(again.exception, OperatorError) and again.exception.code == "file-exists"
+    line = ["--home", str(other), "keys", "import", str(file), "--secret", "file"]
+    assert run(app, line).exit_code == 0
+    first, second = load_identity(Home(one)), load_identity(Home(other))
+    assert first.operator_key == second.operator_key and first.peer_id != second.peer_id
+    monkeypatch.setenv("OPENLEDGER_KEYSTORE_PASSWORD", "another")
+    wrong = run(app, ["--home", str(tmp_path / "third"), *line[2:]])
+    assert isinstance(wrong.exception, OperatorError) and wrong.exception.code == "wrong-password"
