@@ -16,7 +16,7 @@ import trio
 from bootstrap.network import REMEDY, NetworkFile, load_network
 from datanet import credit
 from datanet.blobs import FileBlobs
-from node import actions, data, epoch, keys, runtime, serve, view, view_money
+from node import actions, data, epoch, explain, keys, runtime, serve, view, view_money
 from node.aio import AsyncioThread
 from node.api import serve as serve_api
 from node.compute import ChildCompute
@@ -27,6 +27,7 @@ from node.facade import Json
 from node.home import Home
 from node.keys import Identity
 from node.meet import Meeting
+from node.money import Money
 from node.outbox import OUTBOX, OutboxChain
 from node.reach import Bound
 from node.slots import FileSlots
@@ -34,9 +35,8 @@ from node.store import open_store
 from p2p.libp2p_host import Libp2pTransport
 from p2p.peers import SCHEMA as PEERS
 from p2p.peers import PeerBook
-from protocol.errors import ChainError, OperatorError, PeerError
+from protocol.errors import ChainError, OpenLedgerError, OperatorError, PeerError
 from protocol.ids import address_bytes, checksum
-from protocol.params import OPEN
 from protocol.seams import Blobs, Compute
 from settlement.abi import CONTRACTS
 from settlement.agreed import AgreedChain
@@ -122,7 +122,8 @@ def child_command(config: NodeConfig, home: Home) -> list[str]:
 class Node:
     """The facade over one running context."""
 
-    def __init__(self, ctx: Context, home: Home, meeting: Meeting) -> None:
+    def __init__(self, ctx: Context, home: Home, meeting: Meeting, outbox: OutboxChain) -> None:
+        self.money = Money(ctx, outbox)
         self._ctx = ctx
         self._home = home
         self._meeting = meeting
@@ -197,32 +198,12 @@ class Node:
         return await actions.set_payout(self._owner(), address)
 
     async def explain_claim(self) -> Json:
-        found = await self.snapshot()
-        own = found["status"]["operator"]
-        units = [u for j in found["jobs"] for r in j["rounds"] for u in r["units"]]
-        return {
-            "owner_index": found["status"]["owner_index"],
-            "shares": [s for s in found["attribution"] if s["owner"] == own],
-            "units": [u for u in units if u["worker"] == own],
-            "verdicts": [v for v in found["verdicts"] if own in (v["worker"], v["verifier"])],
-            "epochs": found["epochs"],
-            "claimed": found["status"]["claimed_open"],
-            "claimable": found["status"]["claimable_open"],
-            "reason": _why(found),
-        }
-
-
-def _why(found: Json) -> str:
-    if found["status"]["owner_index"] is None:
-        return f"this node is not registered as an owner yet: {found['status']['duty']}"
-    waiting = int(found["status"]["claimable_open"])
-    if waiting:
-        return f"{waiting / OPEN:g} OPEN can be claimed now; the daemon does so by itself"
-    if not found["epochs"]:
-        return "no epoch is committed yet"
-    if not found["epochs"][-1]["active"]:
-        return "the last epoch waits for its challenge window to end"
-    return "everything earned in committed epochs has been claimed"
+        try:
+            leaf = await explain.proof(self._ctx)
+        except OpenLedgerError as error:  # the epoch's body has not arrived yet
+            self._ctx.fail("explain", error)
+            leaf = None
+        return explain.told(await self.snapshot(), leaf)
 
 
 async def run_node(
@@ -298,7 +279,7 @@ async def _run(
     bound = Bound(config.listen_host, config.listen_port != 0)
     meeting = Meeting(ctx, book, file.seeds, bound)
     meeting.serve()
-    node = Node(ctx, home, meeting)
+    node = Node(ctx, home, meeting, outbox)
     token = home.api_token(seams.randomness.token)
     async with seams.transport.running(), trio.open_nursery() as nursery:
         nursery.start_soon(compute.watch)

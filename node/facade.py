@@ -11,8 +11,59 @@ from typing import Any, Protocol
 Json = dict[str, Any]
 
 
+class MoneyFacade(Protocol):
+    """Coins. Amounts are OPEN as decimal text; an action answers ``tx`` (hex) and ``block``."""
+
+    async def stake(self, amount: str) -> Json:
+        """Deposit from the operator account: also ``stake``."""
+        ...
+
+    async def unstake(self, amount: str) -> Json:
+        """Start unbonding: also ``unbonding``, ``release_at``, ``locked``."""
+        ...
+
+    async def withdraw(self) -> Json:
+        """What has unbonded goes to the payout address: also ``withdrawn``, ``payout``."""
+        ...
+
+    async def unbonding(self) -> Json:
+        """``{"unbonding", "release_at", "locked"}``."""
+        ...
+
+    async def fund(self, pot: str, amount: str) -> Json:
+        """Add to an open pot."""
+        ...
+
+    async def channels(self) -> list[Json]:
+        """Own channels, each ``{"channel", "payer", "host", "deposit", "spent", "closes_at", "state"}``."""
+        ...
+
+    async def open_channel(self, host: str, amount: str) -> Json:
+        """A new channel to a host's operator: also ``channel``."""
+        ...
+
+    async def top_up(self, channel: str, amount: str) -> Json:
+        """Add to an open channel: also ``channel``."""
+        ...
+
+    async def close_channel(self, channel: str) -> Json:
+        """Start the close, or end it after its delay: also the channel's facts."""
+        ...
+
+    async def claim_batch(self) -> Json:
+        """Claim for all owners: ``{"owners", "claimed", "txs"}``."""
+        ...
+
+    async def chain(self) -> Json:
+        """``{"chain_id", "head", "folded", "operator", "pending", "faults", "contracts"}``."""
+        ...
+
+
 class NodeFacade(Protocol):
     """Reads are snapshots; actions raise OpenLedgerError with a code and a text for people."""
+
+    @property
+    def money(self) -> MoneyFacade: ...
 
     async def snapshot(self) -> Json:
         """All sections: status, peers, datanets, jobs, verdicts, slashes, attribution, epochs, claims,

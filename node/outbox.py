@@ -41,6 +41,7 @@ class Wire(Protocol):
     """What the outbox needs of a chain client (``settlement.evm``, ``settlement.agreed``), on asyncio."""
 
     max_fee: int
+    faults: Counter[str]
 
     @property
     def chain_id(self) -> int: ...
@@ -147,6 +148,10 @@ class OutboxChain:
         return await self._arrival(parcel, WAIT_SECONDS)
 
     # -- upkeep ---
+
+    def all_faults(self) -> Counter[str]:
+        """What failed, by reason; of several endpoints also which."""
+        return self.faults + self._wire.faults
 
     def pending(self) -> list[Parcel]:
         """What is not known to be mined, in order of nonces."""

@@ -6,7 +6,7 @@ with the custom error's name and costs nothing. Foreign errors are translated he
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -61,6 +61,7 @@ class EvmChain:
         """``max_fee``: the most this client signs, wei a gas; ``seconds``: of one request."""
         self.url = url
         self.max_fee = max_fee
+        self.faults: Counter[str] = Counter()  # what endpoints did wrong beside what they answered
         self._chain_id = chain_id
         self._addresses = dict(addresses or {})
         # one try a call: who asks again is the caller, within its own deadline

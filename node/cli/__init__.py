@@ -4,6 +4,7 @@ import sys
 
 from node.cli import (
     chain,
+    channel,
     datanet,
     doctor,
     job,
@@ -21,6 +22,7 @@ from protocol.errors import OpenLedgerError
 app.add_typer(datanet.app, name="datanet", rich_help_panel=WORK)
 app.add_typer(job.app, name="job", rich_help_panel=WORK)
 app.add_typer(payout.app, name="payout", rich_help_panel=MONEY)
+app.add_typer(channel.app, name="channel", rich_help_panel=MONEY)
 app.add_typer(chain.app, name="chain", rich_help_panel=MONEY)
 app.add_typer(keys.group, name="keys", rich_help_panel=SET_UP)
 app.add_typer(simnet.app, name="simnet", rich_help_panel=WORK)

@@ -12,8 +12,24 @@ import trio
 from keyring.backends import fail
 
 from node.api import serve
+from node.explain import told
 from protocol.errors import ChainError, OperatorError
+from tests.node.fake_money import FAKE_PROOF, fake_money
 from tests.node.fake_values import OPEN, TOKEN, empty_snapshot, full_snapshot
+
+
+class FakeMoney:
+    """Fixed answers; what it was asked for is recorded."""
+
+    def __init__(self, actions: list[tuple[Any, ...]]) -> None:
+        self._actions = actions
+
+    def __getattr__(self, name: str) -> Any:
+        async def act(*args: Any) -> Any:
+            self._actions.append((name, *args))
+            return fake_money(name)
+
+        return act
 
 
 @dataclass
@@ -25,6 +41,7 @@ class FakeNode:
     unreachable: bool = False
 
     def __post_init__(self) -> None:
+        self.money = FakeMoney(self.actions)
         self._send, self._receive = trio.open_memory_channel[None](10)
 
     def change(self, section: str, value: Any) -> None:
@@ -74,18 +91,11 @@ class FakeNode:
         return {"payout": address, "since": 1_767_232_800, "tx": "0x" + "07" * 32}
 
     async def explain_claim(self) -> dict[str, Any]:
-        own = self.state["status"]["operator"]
-        units = [u for j in self.state["jobs"] for r in j["rounds"] for u in r["units"]]
-        return {
-            "owner_index": self.state["status"]["owner_index"],
-            "shares": [s for s in self.state["attribution"] if s["owner"] == own],
-            "units": [u for u in units if u["worker"] == own],
-            "verdicts": self.state["verdicts"],
-            "epochs": self.state["epochs"],
-            "claimed": self.state["status"]["claimed_open"],
-            "claimable": self.state["status"]["claimable_open"],
-            "reason": "the last epoch waits for its challenge window to end",
-        }
+        waiting = copy.deepcopy(self.state)
+        waiting["status"]["claimable_open"] = "0"
+        for epoch in waiting["epochs"]:
+            epoch["active"] = False
+        return told(waiting, FAKE_PROOF)
 
 
 class Serving(Protocol):

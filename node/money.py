@@ -1,0 +1,229 @@
+"""What a person does with coins through its node: stake, pots, channels, claims for many.
+
+The operator key signs all of it; coins for it may as well come from another account, which then acts
+by itself (``openledger stake --keystore``). Amounts are OPEN as decimal text, results are JSON.
+"""
+
+from typing import Any
+
+from node import actions
+from node.context import Context
+from node.epoch import active, bodies, tree
+from node.facade import Json
+from node.outbox import OutboxChain
+from protocol.errors import OperatorError, Reverted
+from protocol.ids import ZERO, address_bytes, checksum, content_id
+from protocol.seams import TxReceipt
+from settlement.abi import CONTRACTS
+from settlement.claims import claim_args
+from settlement.vouchers import channel_id
+
+BATCH = 20  # claims in one transaction: about 1.4 million gas
+
+
+class Money:
+    """The money half of the facade over one running context."""
+
+    def __init__(self, ctx: Context, outbox: OutboxChain) -> None:
+        self._ctx = ctx
+        self._outbox = outbox
+
+    # -- stake ---
+
+    async def stake(self, amount: str) -> Json:
+        """Deposit coins of the operator account as its own stake."""
+        units, me = open_units(amount), checksum(self._ctx.operator)
+        done = await self._pay("WorkerStake", units, "deposit", me, units)
+        return {**done, "stake": str(self._ctx.board.stake(self._ctx.operator))}
+
+    async def unstake(self, amount: str) -> Json:
+        """Start the way out of free stake."""
+        me = checksum(self._ctx.operator)
+        done = await self._act("WorkerStake", "unbond", me, open_units(amount))
+        return {**done, **await self.unbonding()}
+
+    async def withdraw(self) -> Json:
+        """Send what has unbonded to the payout address."""
+        before = await self.unbonding()
+        done = await self._act("WorkerStake", "withdraw", checksum(self._ctx.operator))
+        return {**done, "withdrawn": before["unbonding"], "payout": checksum(self._ctx.payout)}
+
+    async def unbonding(self) -> Json:
+        """Base units on their way out, unix seconds from which they may leave, base units locked."""
+        read, me = self._ctx.seams.chain.read, checksum(self._ctx.operator)
+        amount, since = await read("WorkerStake", "unbondingOf", me)
+        locked = await read("WorkerStake", "lockedOf", me)
+        return {"unbonding": str(amount), "release_at": since, "locked": str(locked)}
+
+    # -- pots and channels ---
+
+    async def fund(self, pot: str, amount: str) -> Json:
+        """Add coins to an open pot."""
+        units, name = open_units(amount), _id("pot", pot)
+        if name not in self._ctx.board.pots:
+            raise OperatorError("no-pot", f"No pot {pot} is funded.", "See `openledger job list`.")
+        return await self._pay("AttributionPool", units, "topUp", name, units)
+
+    async def channels(self) -> list[Json]:
+        """All channels that this operator pays or serves."""
+        found, me = [], self._ctx.operator
+        for entry in list(self._ctx.board.channels.values()):
+            if me in (entry.payer, entry.host):
+                facts = await self._ctx.seams.chain.read(
+                    "InferenceChannels", "channelOf", entry.channel
+                )
+                found.append(_channel(entry.channel, facts))
+        return found
+
+    async def open_channel(self, host: str, amount: str) -> Json:
+        """Open the next free channel to a host."""
+        units, ctx = open_units(amount), self._ctx
+        operator = checksum(_address(host))
+        number = sum(e.payer == ctx.operator for e in ctx.board.channels.values())
+        salt = content_id(b"openledger/opened" + number.to_bytes(4, "big"))
+        done = await self._pay("InferenceChannels", units, "open", salt, operator, units)
+        channel = channel_id(checksum(ctx.operator), salt)
+        return {**done, "channel": channel.hex()}
+
+    async def top_up(self, channel: str, amount: str) -> Json:
+        """Add coins to an open channel."""
+        units, name = open_units(amount), self._own(channel)
+        done = await self._pay("InferenceChannels", units, "topUp", name, units)
+        return {**done, "channel": channel}
+
+    async def close_channel(self, channel: str) -> Json:
+        """Start the close, or, once its delay is over, end it: the rest comes back to the payer."""
+        name, chain = self._own(channel), self._ctx.seams.chain
+        *_, closes_at = await chain.read("InferenceChannels", "channelOf", name)
+        if closes_at > self._ctx.head.time:
+            text = (
+                f"The host may claim its last voucher for {closes_at - self._ctx.head.time} s more."
+            )
+            raise OperatorError("closing", text, "Close it again after that.")
+        done = await self._act("InferenceChannels", "close" if closes_at else "startClose", name)
+        facts = await chain.read("InferenceChannels", "channelOf", name)
+        return {**done, **_channel(name, facts)}
+
+    def _own(self, channel: str) -> bytes:
+        name = _id("channel", channel)
+        entry = self._ctx.board.channels.get(name)
+        if entry is None or entry.payer != self._ctx.operator:
+            remedy = "See `openledger channel list`."
+            raise OperatorError("no-channel", f"{channel} is no channel of this node's.", remedy)
+        return name
+
+    # -- claims ---
+
+    async def claim_batch(self) -> Json:
+        """Claim for every owner what the active root owes it; each is paid to its payout address."""
+        ctx = self._ctx
+        ready = [i for i, entry in enumerate(ctx.board.epochs) if active(ctx, entry)]
+        if not ready:
+            return {"owners": 0, "claimed": "0", "txs": []}
+        body = (await bodies(ctx))[ready[-1]]
+        paid: dict[int, int] = {}
+        for claim in ctx.board.claims:
+            paid[claim.index] = paid.get(claim.index, 0) + claim.amount
+        owed = [i for i, earned in enumerate(body.cumulative) if earned > paid.get(i, 0)]
+        grown, amount, txs = tree(ctx, body), 0, []
+        for at in range(0, len(owed), BATCH):
+            items = [claim_args(grown, index) for index in owed[at : at + BATCH]]
+            receipt = await ctx.write("AttributionPool", "claimBatch", items)
+            await ctx.reached(receipt.block)
+            amount += sum(e.args["amount"] for e in receipt.events if e.name == "Claimed")
+            txs.append("0x" + receipt.tx.hex())
+        return {"owners": len(owed), "claimed": str(amount), "txs": txs}
+
+    # -- the chain ---
+
+    async def chain(self) -> Json:
+        """Head, contracts, what is on its way, what failed."""
+        ctx, now = self._ctx, self._ctx.seams.clock.now()
+        head = await ctx.seams.chain.head()
+        pending = [
+            {
+                "nonce": parcel.nonce,
+                "tx": "0x" + parcel.last.hash.hex(),
+                "forms": len(parcel.attempts),
+                "age": round(now - parcel.attempts[0].at),
+            }
+            for parcel in self._outbox.pending()
+        ]
+        return {
+            "chain_id": ctx.network.chain_id,
+            "head": {"number": head.number, "time": head.time, "age": round(now - head.time)},
+            "folded": ctx.head.number,
+            "operator": checksum(ctx.operator),
+            "pending": pending,
+            "faults": dict(self._outbox.all_faults()),
+            "contracts": {name: ctx.seams.chain.address(name) for name in CONTRACTS},
+        }
+
+    # -- sending ---
+
+    async def _pay(self, spender: str, units: int, function: str, *args: Any) -> Json:
+        """Allow a contract to take the coins, then let it."""
+        await self._send("OpenToken", "approve", self._ctx.seams.chain.address(spender), units)
+        return await self._act(spender, function, *args)
+
+    async def _act(self, contract: str, function: str, *args: Any) -> Json:
+        receipt = await self._send(contract, function, *args)
+        await self._ctx.reached(receipt.block)
+        return {"tx": "0x" + receipt.tx.hex(), "block": receipt.block}
+
+    async def _send(self, contract: str, function: str, *args: Any) -> TxReceipt:
+        try:
+            return await self._ctx.write(contract, function, *args)
+        except Reverted as error:
+            me = checksum(self._ctx.operator)
+            raise OperatorError(
+                error.code,
+                f"{contract} refused {function}.",
+                f"Check the amount, and what the operator {me} holds: openledger status.",
+            ) from error
+
+
+def open_units(text: str) -> int:
+    """OPEN as decimal text -> base units. Raises OperatorError ``bad-amount``."""
+    try:
+        return actions.amount(text)
+    except OperatorError as error:
+        raise OperatorError(
+            "bad-amount", f"{text!r} is no amount of OPEN.", "Write it like 12.5."
+        ) from error
+
+
+def _id(what: str, text: str) -> bytes:
+    try:
+        raw = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        raw = b""
+    if len(raw) != len(ZERO):
+        raise OperatorError(
+            f"bad-{what}", f"{text!r} is no id of a {what}.", "It has 64 hex digits."
+        )
+    return raw
+
+
+def _address(text: str) -> bytes:
+    try:
+        return address_bytes(text)
+    except ValueError as error:
+        raise OperatorError(
+            "bad-address", f"{text!r} is no address.", "See `openledger peers` for operators."
+        ) from error
+
+
+def _channel(channel: bytes, facts: tuple[str, str, int, int, int]) -> Json:
+    payer, host, deposit, spent, closes_at = facts
+    open_ = int(host, 16) != 0
+    state = ("closing" if closes_at else "open") if open_ else "closed"
+    return {
+        "channel": channel.hex(),
+        "payer": payer,
+        "host": host if open_ else None,
+        "deposit": str(deposit),
+        "spent": str(spent),
+        "closes_at": closes_at or None,
+        "state": state,
+    }
