@@ -70,6 +70,11 @@ def network_of(file: NetworkFile) -> Network:
     )
 
 
+def seeds_for(file: NetworkFile, peer: str) -> bool:
+    """Whether the network file names this peer as a seed."""
+    return any(addr.endswith(f"/p2p/{peer}") for addr in file.seeds)
+
+
 async def open_chain(
     config: NodeConfig, file: NetworkFile, thread: AsyncioThread
 ) -> EvmChain | AgreedChain:
@@ -240,7 +245,11 @@ async def run_node(
                 clock=clock,
                 randomness=randomness,
                 transport=Libp2pTransport(
-                    identity.peer_seed, clock, listen=listen, announce=config.listen_announce
+                    identity.peer_seed,
+                    clock,
+                    listen=listen,
+                    announce=config.listen_announce,
+                    relay="seed" in config.roles or seeds_for(file, identity.peer_id),
                 ),
                 store=store,
                 blobs=blobs,

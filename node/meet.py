@@ -26,6 +26,7 @@ from protocol.seams import PeerId
 from protocol.signing import WIRE_VERSION
 
 LOOK_S = 1.0
+ASK_S = 60.0  # a seed is asked for peers so often
 MAX_DIALS = 16  # begun in one look
 ANYWHERE = Bound()
 BOOK_S = 60.0  # a peer's entry is written so often when nothing in it changed
@@ -48,6 +49,7 @@ class Meeting:
         self._session = ctx.seams.randomness.token(16)
         self._started = int(ctx.seams.clock.now())
         self._due: dict[PeerId, float] = {}  # when to greet again
+        self._asked: dict[PeerId, float] = {}  # when to ask a seed for peers again
         self._dials = Backoff()
         self._copied: float | None = None  # since when our key is held by another
         transport, clock = ctx.seams.transport, ctx.seams.clock
@@ -57,7 +59,7 @@ class Meeting:
         self._seed = Seed(transport, book, clock, ctx.seams.randomness)
         self._dialback = DialBack(transport, clock)
         self.redialer = Redialer(transport, self._seeds, clock, ctx.seams.randomness)
-        self.reachability = Reachability(ctx, self._dialback, self._judges, bound)
+        self.reachability = Reachability(ctx, self._dialback, self._judges, self._relaying, bound)
 
     def serve(self) -> None:
         """Register handlers; before the transport runs."""
@@ -92,7 +94,8 @@ class Meeting:
         now, known = self._ctx.seams.clock.now(), self.book.get(peer)
         self.refused.pop(peer, None)
         self.hellos[peer] = hello
-        if known.agent != hello.agent or known.last_seen < now - BOOK_S:
+        moved = known.addrs[: len(hello.addrs)] != hello.addrs
+        if moved or known.agent != hello.agent or known.last_seen < now - BOOK_S:
             names = roles.names(hello.roles)
             await self.book.met(peer, hello.addrs, hello.agent, names, now)
 
@@ -144,9 +147,11 @@ class Meeting:
             await self._refuse(peer, answer)
         elif first:
             ctx.note("peers", f"met {peer[-8:]} ({answer.agent})")
-            if any(seed.endswith(f"/p2p/{peer}") for seed in self._seeds):
-                for addr in await ask_peers(ctx.seams.transport, peer):
-                    await self.book.heard_of(addr.rpartition("/p2p/")[2], addr)
+        now = ctx.seams.clock.now()
+        if peer in self.hellos and self._seeding(peer) and self._asked.get(peer, 0.0) <= now:
+            self._asked[peer] = now + ASK_S
+            for addr in await ask_peers(ctx.seams.transport, peer):
+                await self.book.heard_of(addr.rpartition("/p2p/")[2], addr)
 
     async def _refuse(self, peer: PeerId, refused: Refused) -> None:
         ctx, known = self._ctx, self.refused.get(peer)
@@ -200,9 +205,13 @@ class Meeting:
 
     def _judges(self) -> list[PeerId]:
         """Whom to ask for a dial-back: the network's seeds, then seeds by role, then anybody."""
-        named = {seed.rpartition("/p2p/")[2] for seed in self._seeds}
+        return sorted(self.hellos, key=lambda peer: (not self._seeding(peer), peer))
 
-        def rank(peer: PeerId) -> tuple[bool, bool, PeerId]:
-            return peer not in named, not roles.has(self.hellos[peer].roles, "seed"), peer
+    def _relaying(self) -> list[PeerId]:
+        """Peers that relay for others: seeds do."""
+        return sorted(filter(self._seeding, self.hellos))
 
-        return sorted(self.hellos, key=rank)
+    def _seeding(self, peer: PeerId) -> bool:
+        """Whether a peer stands in the network file, or has the role."""
+        named = any(seed.endswith(f"/p2p/{peer}") for seed in self._seeds)
+        return named or roles.has(self.hellos[peer].roles, "seed")

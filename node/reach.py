@@ -9,9 +9,11 @@ from bootstrap.dialback import DialBack
 from bootstrap.reach import Listening, Report, conclude, port_of
 from node.context import Context
 from p2p.listen import own_ips
+from protocol.errors import PeerError
 from protocol.seams import PeerId
 
 SEEDS = 2
+RELAYS = 2
 WAIT_S = 3.0  # for the second seed, once there is one: the verdict is due within 10 s
 LOOK_S = 0.5
 AGAIN_S = 600.0
@@ -28,18 +30,20 @@ class Bound:
 
 
 class Reachability:
-    """Keeps ``ctx.reach`` true. ``judges`` lists peers that could dial, the best first."""
+    """Keeps ``ctx.reach`` true. ``judges`` lists peers that could dial, ``relays`` those that relay."""
 
     def __init__(
         self,
         ctx: Context,
         dialback: DialBack,
         judges: Callable[[], Sequence[PeerId]],
+        relays: Callable[[], Sequence[PeerId]],
         bound: Bound,
     ) -> None:
         self._ctx = ctx
         self._dialback = dialback
         self._judges = judges
+        self._relays = relays
         self._bound = bound
 
     async def run(self) -> None:
@@ -48,9 +52,9 @@ class Reachability:
         while True:
             judges = await self._gather()
             found = await self._ask(judges)
-            self._tell(found)
+            public = conclude(found, (), self._listening()).verdict == "public"
+            self._tell(found, () if public else await self._reserve())
             few = len(judges) < SEEDS
-            public = self._ctx.reach.verdict == "public"
             await clock.sleep(RETRY_S if few else AGAIN_S if public else SOON_S)
 
     async def _gather(self) -> list[PeerId]:
@@ -79,10 +83,20 @@ class Reachability:
                 nursery.start_soon(ask, seed)
         return [found[seed] for seed in judges]
 
-    def _tell(self, reports: Sequence[Report]) -> None:
+    async def _reserve(self) -> tuple[str, ...]:
+        """Addresses through relays that have a place for us; also what keeps a place that we have."""
+        found = []
+        for relay in self._relays()[:RELAYS]:
+            try:
+                found.append(await self._ctx.seams.transport.reserve(relay))
+            except PeerError as error:
+                self._ctx.fail("peers", error)
+        return tuple(found)
+
+    def _tell(self, reports: Sequence[Report], relays: Sequence[str]) -> None:
         ctx = self._ctx
         before = ctx.reach
-        ctx.reach = conclude(reports, (), self._listening())
+        ctx.reach = conclude(reports, relays, self._listening())
         if ctx.reach == before:
             return
         text = f"reachability: {ctx.reach.verdict} ({ctx.reach.why}) {ctx.reach.advice}"

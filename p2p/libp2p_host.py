@@ -38,6 +38,7 @@ from p2p.inbox import Inbox
 from p2p.libp2p_gate import Gate
 from p2p.libp2p_gossip import LIBRARY, CountedGossip, GuardedPubsub
 from p2p.libp2p_links import conns_of, knock, last_moment, links_of
+from p2p.libp2p_relay import CIRCUIT, Relays
 from p2p.libp2p_requests import Requests
 from p2p.libp2p_yamux import YAMUX, Yamux
 from p2p.listen import check_free, own_ips, spread
@@ -80,6 +81,7 @@ class Libp2pTransport:
         announce: Sequence[str] = (),
         slots: Slots | None = None,
         scores: Scores | None = None,
+        relay: bool = False,
     ) -> None:
         self._keys = create_new_key_pair(seed)
         self._id = ID.from_pubkey(self._keys.public_key)
@@ -95,6 +97,7 @@ class Libp2pTransport:
         self._requests = Requests(self._services, self._open_stream, self._reset)
         self._streams = StreamGuard(self._counts, LIBRARY, self.blame)
         self._liveness = Liveness(clock, self._counts, self._ping, self._drop)
+        self._relays = Relays(relay)
         self._host: IHost | None = None
         self._gossip: CountedGossip | None = None
         self._pubsub: GuardedPubsub | None = None
@@ -187,6 +190,7 @@ class Libp2pTransport:
                 host.run([Multiaddr(self._listen)]),
                 background_trio_service(gossip),
                 background_trio_service(pubsub),
+                self._relays.running(host),
                 trio.open_nursery() as nursery,
             ):
                 self._nursery = nursery
@@ -267,7 +271,7 @@ class Libp2pTransport:
             if conn.is_closed:
                 network.remove_conn(conn)  # else taken for the connection that is wanted
         with Guard(Counter(), "dial", LIBRARY) as guard, trio.fail_after(DIAL_SECONDS):
-            await host.connect(info)
+            await (self._relays.dial(addr) if CIRCUIT in addr else host.connect(info))
             return str(info.peer_id)
         raise PeerError("dial-failed", f"{addr}: {guard.tripped}") from guard.tripped
 
@@ -278,6 +282,13 @@ class Libp2pTransport:
         with Guard(Counter(), "probe", LIBRARY) as guard, trio.fail_after(PROBE_SECONDS):
             return await knock(self._swarm(), info)
         raise PeerError("dial-failed", f"{addr}: {guard.tripped}") from guard.tripped
+
+    async def reserve(self, relay: PeerId) -> str:
+        ways = [link.remote for link in self.links() if link.peer == relay and not link.inbound]
+        with Guard(Counter(), "reserve", LIBRARY) as guard, trio.fail_after(DIAL_SECONDS):
+            await self._relays.reserve(ID.from_string(relay))
+            return f"{ways[0]}/p2p/{relay}{CIRCUIT}p2p/{self._id}"
+        raise PeerError("no-relay", f"{relay}: {guard.tripped}") from guard.tripped
 
     def links(self) -> Sequence[Link]:
         return links_of(self._swarm(), self._liveness.latency) if self._host else []

@@ -11,11 +11,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from heapq import heappop, heappush
-from typing import Protocol
 
 import trio
 from blake3 import blake3
 
+from p2p.conditions import LATE, Conditions, Draw, Traffic
 from p2p.framing import open_response
 from p2p.inbox import Inbox
 from p2p.nursery import plain_nursery
@@ -25,33 +25,6 @@ from protocol.seams import Ask, Clock, GossipHandler, Link, PeerId, StreamHandle
 
 DUPLICATE = "gossip-ignored-duplicate"
 PROMISED = 8_192  # bodies on their way to one node that it keeps in mind
-LATE = 20  # how many times the drawn latency a late message takes at most
-
-
-class Draw(Protocol):
-    """The part of ``random.Random`` that a network needs; the caller seeds it."""
-
-    def random(self) -> float: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What every link does to every message. Seconds one way; the others as a share of messages."""
-
-    min_latency: float = 0.01
-    max_latency: float = 0.05
-    loss: float = 0.0
-    late: float = 0.0  # take up to ``LATE`` times as long, so that later ones overtake them
-    twice: float = 0.0  # arrive a second time
-    mesh: int = 0  # neighbours to which each node forwards gossip, and they to it; 0: all
-
-
-@dataclass(slots=True)
-class Traffic:
-    """What went over the wires so far, lost or not."""
-
-    messages: int = 0
-    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,6 +48,7 @@ class Network:
         self._links: dict[PeerId, dict[PeerId, bool]] = {}  # in order of connection: inbound?
         self._group: dict[PeerId, int] = {}
         self._hidden: set[PeerId] = set()
+        self.places: set[tuple[PeerId, PeerId]] = set()  # (relay, whom it relays to)
         self._meshes: dict[PeerId, tuple[PeerId, ...]] = {}
         self._last_due: dict[tuple[PeerId, PeerId], float] = {}
         self.traffic = Traffic()
@@ -112,19 +86,20 @@ class Network:
         del self._running[peer]
         self._meshes.clear()
 
-    async def link(self, one: PeerId, other: PeerId) -> None:
+    async def link(self, one: PeerId, other: PeerId, relay: PeerId = "") -> None:
         """Connect two running nodes, after a round trip. Raises PeerError ``dial-failed``."""
-        await self.knock(one, other)
+        await self.knock(one, other, relay)
         self._links[one].setdefault(other, False)
         self._links[other].setdefault(one, True)
         self._meshes.clear()
 
-    async def knock(self, one: PeerId, other: PeerId) -> None:
+    async def knock(self, one: PeerId, other: PeerId, relay: PeerId = "") -> None:
         """A round trip of a new connection. Raises PeerError ``dial-failed``."""
         await self.arrive(self.schedule(one, other))
         await self.arrive(self.schedule(other, one))
         up = one in self._running and other in self._running
-        if not up or not self._together(one, other) or other in self._hidden:
+        relayed = (relay, other) in self.places and self.linking(relay, other)
+        if not up or not self._together(one, other) or (other in self._hidden and not relayed):
             raise PeerError("dial-failed", f"{other} does not answer")
 
     def unlink(self, one: PeerId, other: PeerId) -> None:
@@ -205,7 +180,8 @@ class Network:
 class MemoryTransport:
     """One node's Transport on a Network."""
 
-    def __init__(self, network: Network, peer_id: PeerId, clock: Clock) -> None:
+    def __init__(self, network: Network, peer_id: PeerId, clock: Clock, relay: bool = True) -> None:
+        self.relays = relay
         self._network = network
         self._peer_id = peer_id
         self._counts: Counter[str] = Counter()
@@ -260,18 +236,23 @@ class MemoryTransport:
             self._network.leave(self._peer_id)
 
     async def dial(self, addr: str) -> PeerId:
-        parts = addr.split("/p2p/")
-        peer = parts[-1]
-        if len(parts) != 2 or peer == self._peer_id:
+        way, _, peer = addr.rpartition("/p2p/")
+        if not way or peer == self._peer_id:
             raise PeerError("dial-failed", f"{addr} is no address of another peer")
-        await self._network.link(self._peer_id, peer)
+        relay = way.removesuffix("/p2p-circuit").rpartition("/p2p/")[2]
+        await self._network.link(self._peer_id, peer, relay)
         return peer
 
     async def probe(self, addr: str) -> None:
-        parts = addr.split("/p2p/")
-        if len(parts) != 2 or parts[1] == self._peer_id:
-            raise PeerError("dial-failed", f"{addr} is no address of another peer")
-        await self._network.knock(self._peer_id, parts[1])
+        await self._network.knock(self._peer_id, addr.rpartition("/p2p/")[2])
+
+    async def reserve(self, relay: PeerId) -> str:
+        await trio.lowlevel.checkpoint()
+        server = self._network.node(relay)
+        if relay not in self.peers() or server is None or not server.relays:
+            raise PeerError("no-relay", f"{relay} is not connected, or does not relay")
+        self._network.places.add((relay, self._peer_id))
+        return f"/memory/{relay}/p2p/{relay}/p2p-circuit/p2p/{self._peer_id}"
 
     async def drop(self, peer: PeerId, reason: str) -> None:
         self.count(reason)

@@ -85,6 +85,13 @@ class Transport(Protocol):
         """
         ...
 
+    async def reserve(self, relay: PeerId) -> str:
+        """Ask a peer that we dialled to relay to us for a while: the address for that.
+
+        Raises PeerError ``no-relay``. Whoever dials that address is linked to us through the relay.
+        """
+        ...
+
     async def drop(self, peer: PeerId, reason: str) -> None:
         """Close all connections to a peer; counted under ``reason``."""
         ...

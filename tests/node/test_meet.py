@@ -57,13 +57,14 @@ async def until(condition: Callable[[], bool], seconds: float) -> None:
 class Place:
     """Members of one network in memory; the first ones are its seeds."""
 
-    def __init__(self) -> None:
+    def __init__(self, relay: bool = True) -> None:
+        self.relay = relay
         self.clock = TrioClock(1.8e9)
         self.wires = Network(self.clock, random.Random(1), Conditions(0.01, 0.05))
         self.seeds: list[str] = []
 
     def member(self, name: str, seed: bool = False) -> Meeting:
-        transport = MemoryTransport(self.wires, bare.peer(name), self.clock)
+        transport = MemoryTransport(self.wires, bare.peer(name), self.clock, self.relay)
         made = member(name, tuple(self.seeds), transport, self.clock)
         if seed:
             self.seeds.append(f"/memory/{bare.peer(name)}/p2p/{bare.peer(name)}")
@@ -82,7 +83,7 @@ async def test_two_seeds_find_a_node_public_within_ten_seconds(autojump_clock: M
 
 
 async def test_a_node_that_nobody_can_dial_is_told_what_to_do(autojump_clock: MockClock) -> None:
-    place = Place()
+    place = Place(relay=False)
     seeds = [place.member(name, seed=True) for name in ("ann", "bob")]
     node = place.member("cyd")
     place.wires.hide(bare.peer("cyd"))
@@ -169,3 +170,18 @@ async def test_a_peer_cannot_stop_a_node_by_saying_that_its_key_runs_twice(
         await until(lambda: bool(node.refused), 10)
         (refused,) = node.refused.values()
         assert refused.reason == "unproven-duplicate" and not ctx_of(node).standby
+
+
+async def test_a_hidden_node_gets_a_place_at_a_seed_and_is_dialled_through_it(
+    autojump_clock: MockClock,
+) -> None:
+    place = Place()
+    seeds = [place.member(name, seed=True) for name in ("ann", "bob")]
+    hidden, other = place.member("cyd"), place.member("dan")
+    for name in ("cyd", "dan"):
+        place.wires.hide(bare.peer(name))
+    async with running(*seeds, hidden, other):
+        await until(lambda: ctx_of(hidden).reach.verdict == "relayed", 15)
+        assert all("/p2p-circuit/p2p/" in addr for addr in ctx_of(hidden).reach.addrs)
+        await until(lambda: bare.peer("cyd") in other.hellos, 200)
+        assert other.hellos[bare.peer("cyd")].reach == "relayed"

@@ -278,3 +278,20 @@ async def test_a_drop_ends_the_link_on_both_sides(make: Make) -> None:
         await one.drop(two.peer_id, "no-longer-wanted")
         assert not one.links() and one.counters()["no-longer-wanted"] == 1
         await until(lambda: not two.peers())
+
+
+async def test_a_relay_links_whom_it_keeps_a_place_for(make: Make) -> None:
+    relay, one, two = make(1), make(2), make(3)
+    if isinstance(relay, Libp2pTransport):
+        relay = Libp2pTransport(bytes([1]) * 32, WallClock(), relay=True)
+    one.handle(ECHO, echo, 100)
+    async with relay.running(), one.running(), two.running():
+        with pytest.raises(PeerError, match="no-relay"):
+            await one.reserve(relay.peer_id)
+        for node in (one, two):
+            await node.dial(relay.addrs[0])
+        circuit = await one.reserve(relay.peer_id)
+        assert circuit.endswith(f"/p2p/{relay.peer_id}/p2p-circuit/p2p/{one.peer_id}")
+        assert await two.dial(circuit) == one.peer_id
+        answer = await two.request(one.peer_id, ECHO, b"hi", timeout=5, max_response=100)
+        assert answer == two.peer_id.encode() + b":hi"
