@@ -26,7 +26,6 @@ from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.config import ConnectionConfig, RetryConfig
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
-from libp2p.peer.peerinfo import PeerInfo, info_from_p2p_addr
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
 from libp2p.security.noise.transport import Transport as NoiseTransport
@@ -37,7 +36,7 @@ from p2p.guard import Guard, StreamGuard
 from p2p.inbox import Inbox
 from p2p.libp2p_gate import Gate
 from p2p.libp2p_gossip import LIBRARY, CountedGossip, GuardedPubsub
-from p2p.libp2p_links import conns_of, knock, last_moment, links_of
+from p2p.libp2p_links import conns_of, knock, last_moment, links_of, peer_info
 from p2p.libp2p_relay import CIRCUIT, Relays
 from p2p.libp2p_requests import Requests
 from p2p.libp2p_yamux import YAMUX, Yamux
@@ -260,7 +259,7 @@ class Libp2pTransport:
 
     async def dial(self, addr: str) -> PeerId:
         """Connect once. Raises PeerError ``dial-failed``, with the cause, within DIAL_SECONDS."""
-        info = _peer_info(addr)
+        info = peer_info(addr)
         if info.peer_id == self._id:
             raise PeerError("dial-failed", f"{addr} is this node itself")
         host = self._running_host()
@@ -276,7 +275,7 @@ class Libp2pTransport:
         raise PeerError("dial-failed", f"{addr}: {guard.tripped}") from guard.tripped
 
     async def probe(self, addr: str) -> None:
-        info = _peer_info(addr)
+        info = peer_info(addr)
         if info.peer_id == self._id:
             raise PeerError("dial-failed", f"{addr} is this node itself")
         with Guard(Counter(), "probe", LIBRARY) as guard, trio.fail_after(PROBE_SECONDS):
@@ -392,13 +391,6 @@ class Libp2pTransport:
 
     def _swarm(self) -> Swarm:
         return _swarm_of(self._running_host())
-
-
-def _peer_info(addr: str) -> PeerInfo:
-    try:
-        return info_from_p2p_addr(Multiaddr(addr))
-    except (ValueError, *LIBRARY) as error:
-        raise PeerError("dial-failed", f"{addr} is no address of a peer: {error}") from error
 
 
 def _swarm_of(host: IHost) -> Swarm:

@@ -7,11 +7,14 @@ from libp2p.connection_types import ConnectionType
 from libp2p.network.connection.swarm_connection import SwarmConn
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
-from libp2p.peer.peerinfo import PeerInfo
+from libp2p.peer.peerinfo import PeerInfo, info_from_p2p_addr
 from libp2p.rcmgr import Direction
 from libp2p.stream_muxer.yamux.yamux import Yamux
 from libp2p.transport.tcp.tcp import TCP
+from multiaddr import Multiaddr
 
+from p2p.libp2p_gossip import LIBRARY
+from protocol.errors import PeerError
 from protocol.seams import Link, PeerId
 
 CLOSE_SECONDS = 1.0
@@ -58,3 +61,11 @@ def socket_addr(found: tuple[str, int] | None) -> str:
         return ""
     host, port = found
     return f"/{'ip6' if ':' in host else 'ip4'}/{host}/tcp/{port}"
+
+
+def peer_info(addr: str) -> PeerInfo:
+    """Whom a full multiaddr names, and where. Raises PeerError ``dial-failed``."""
+    try:
+        return info_from_p2p_addr(Multiaddr(addr))
+    except (ValueError, *LIBRARY) as error:
+        raise PeerError("dial-failed", f"{addr} is no address of a peer: {error}") from error

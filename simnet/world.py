@@ -15,7 +15,8 @@ from datanet import credit
 from node import runtime
 from node.context import JOURNAL, Context, Keys, Network, Pace, Seams
 from node.join import needed_stake
-from p2p.memory import Conditions, MemoryTransport
+from p2p.conditions import Conditions
+from p2p.memory import MemoryTransport
 from p2p.memory import Network as Wires
 from p2p.peers import SCHEMA as PEERS
 from protocol.errors import PeerError
