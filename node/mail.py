@@ -25,6 +25,9 @@ SCHEMA = ("create table mail (id blob primary key, envelope blob not null)",)
 LIFETIME_S = 3_600
 MAX_HAVE = 4_096  # ids in a sync request
 MAX_MISSING = 256  # envelopes in its answer
+AUTHOR_RATE, AUTHOR_BURST = 2.0, 4_096.0  # letters: 11,296 in the hour that they live
+GRAIN_S = 30  # letters that end sooner are not reconciled: clocks differ
+DECLINED_S = 300.0  # a letter that we refused may be welcome later: its author may have staked
 
 
 Slot = tuple[str, bytes, bytes]  # kind, author, body
@@ -63,10 +66,13 @@ class Mail:
         self._standing = standing  # author's public key -> may it speak
         self._limits = Limits(network, spoken, max_lifetime=LIFETIME_S)
         self._seen = SeenCache(ttl=LIFETIME_S, limit=100_000)
-        self._rates = RateBook(rate=50.0, burst=500.0)
+        self._rates = RateBook(AUTHOR_RATE, AUTHOR_BURST)
         self._letters: dict[bytes, Letter] = {}
         self._by_kind: dict[type[Any], dict[Slot, Letter]] = defaultdict(dict)
         self._learnt: dict[type[Any], dict[bytes, Any]] = defaultdict(dict)
+        self._declined = SeenCache(ttl=DECLINED_S, limit=20_000)
+        self._changes = 0  # of the set of letters
+        self._sorted: tuple[tuple[int, int], tuple[bytes, ...]] = ((-1, 0), ())
         self._unsaved: dict[bytes, bytes | None] = {}  # id -> packed envelope, None: to delete
         self.refused: Counter[str] = Counter()
         self.newer: set[bytes] = set()  # peer keys that wrote a version above ours
@@ -152,11 +158,13 @@ class Mail:
         if slot in slots:
             self._remove(slots[slot])
         self._letters[letter.id] = slots[slot] = letter
+        self._changes += 1
         self._unsaved[letter.id] = letter.raw
         return letter
 
     def _remove(self, letter: Letter) -> None:
         del self._letters[letter.id]
+        self._changes += 1
         del self._by_kind[type(letter.body)][_slot(letter.envelope)]
         self._unsaved[letter.id] = None
 
@@ -225,6 +233,29 @@ class Mail:
     def _from(self, start: bytes, now: float) -> list[bytes]:
         alive = [i for i, x in self._letters.items() if x.envelope.expires > now]
         return sorted(alive, key=lambda i: (i < start, i))
+
+    def sorted_ids(self, now: float) -> tuple[bytes, ...]:
+        """Ids that live for a while yet, ascending: the set that is reconciled."""
+        until = (int(now) // GRAIN_S + 1) * GRAIN_S
+        if self._sorted[0] != (self._changes, until):
+            alive = (i for i, x in self._letters.items() if x.envelope.expires > until)
+            self._sorted = ((self._changes, until), tuple(sorted(alive)))
+        return self._sorted[1]
+
+    def raw(self, letter: bytes) -> bytes | None:
+        """A packed envelope by its id."""
+        found = self._letters.get(letter)
+        return None if found is None else found.raw
+
+    def wants(self, letter: bytes, now: float) -> bool:
+        """Whether to ask for a letter that a peer holds."""
+        return letter not in self._letters and not self._declined.has(letter, now)
+
+    def declined(self, asked: Sequence[bytes], now: float) -> None:
+        """Those of them that did not become letters are not asked for again for some minutes."""
+        for letter in asked:
+            if letter not in self._letters:
+                self._declined.add(letter, now)
 
     # -- store ---
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import trio
 
-from node import learn, serve, tabs, train, watch
+from node import learn, serve, sync, tabs, train, watch
 from node.context import Context, Keys, Network, Pace, Seams
 from node.flow import STAGES, Stage
 from node.mail import Mail
@@ -25,6 +25,8 @@ HANDLERS: dict[str, Handler] = {
     train.REVEAL_PROTOCOL: train.serve_reveal,
     tabs.INFER_PROTOCOL: serve.serve_infer,
     tabs.VOUCHER_PROTOCOL: serve.serve_voucher,
+    sync.RECONCILE_PROTOCOL: sync.serve_reconcile,
+    sync.LETTERS_PROTOCOL: sync.serve_letters,
     watch.SYNC_PROTOCOL: watch.serve_sync,
 }
 

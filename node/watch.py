@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from node import sync
 from node.context import START, Context
 from node.mail import LIFETIME_S, MAX_MISSING, Letter
 from protocol.codec import pack, unpack
-from protocol.errors import ChainError, Ignore, OpenLedgerError, Reject
+from protocol.errors import ChainError, Ignore, OpenLedgerError, PeerError, Reject
 from protocol.messages import BlobHint, EpochVote, NodeRecord, SlashVote, SyncAnswer, SyncRequest
 from protocol.seams import Block
 
@@ -97,7 +98,17 @@ async def sync_mail(ctx: Context) -> None:
 
 
 async def _sync(ctx: Context, peer: str) -> None:
-    """Take page after page from one peer, as long as they are full and bring something new."""
+    """Reconcile with one peer; one that is too old for that is asked for pages."""
+    try:
+        await sync.pull(ctx, peer, _accept)
+    except PeerError as error:
+        if (error.code, error.text) != ("refused", "unknown-protocol"):
+            raise
+        await _pages(ctx, peer)
+
+
+async def _pages(ctx: Context, peer: str) -> None:
+    """Take page after page, as long as they are full and bring something new."""
     for _ in range(SYNC_PAGES):
         answer = await _page(ctx, peer)
         if not _take(ctx, answer) or len(answer.envelopes) < MAX_MISSING:
