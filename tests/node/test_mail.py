@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.mail import LIFETIME_S, MAX_HAVE, SCHEMA, Mail
+from node.mail import AUTHOR_RATE, LIFETIME_S, MAX_HAVE, SCHEMA, Mail
+from p2p.gossip import RateBook
 from protocol.codec import pack, unpack
 from protocol.errors import Ignore, Reject
 from protocol.ids import content_id
