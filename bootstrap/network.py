@@ -88,7 +88,7 @@ def load_network(path: Path) -> NetworkFile:
         raise OperatorError(
             "no-network-file",
             f"Cannot read the network file {path}: {error.strerror}.",
-            "Run `openledger join NETWORK_FILE --payout ADDRESS`.",
+            "Run `openledger join NETWORK --payout ADDRESS`.",
         ) from error
     except ValueError as error:  # not UTF-8, not TOML
         raise _bad(path, str(error)) from error

@@ -24,6 +24,7 @@ ENV_PREFIX = "OPENLEDGER_"
 # Set by other means than the configuration, under the same prefix.
 _ENV_OTHERS = {
     "OPENLEDGER_HOME",
+    "OPENLEDGER_NETWORKS",
     "OPENLEDGER_PASSPHRASE",
     "OPENLEDGER_KEY",
     "OPENLEDGER_KEYSTORE_PASSWORD",

@@ -119,7 +119,7 @@ def check_backup(home: Home) -> Finding:
 def check_payout(config: NodeConfig) -> Finding:
     if config.payout:
         return Finding("payout", True, config.payout)
-    remedy = "Run: openledger join NETWORK_FILE --payout ADDRESS"
+    remedy = "Run: openledger join NETWORK --payout ADDRESS"
     return Finding("payout", False, "no address is chosen", remedy)
 
 

@@ -131,6 +131,14 @@ def default_home(flag: Path | None, env: Mapping[str, str]) -> Path:
     return Path(platformdirs.user_data_dir("openledger", appauthor=False))
 
 
+def network_folders(env: Mapping[str, str]) -> list[Path]:
+    """Where files of known networks lie: OPENLEDGER_NETWORKS, else the user's folder, then the site's."""
+    if named := env.get("OPENLEDGER_NETWORKS"):
+        return [Path(named).expanduser()]
+    dirs = platformdirs.PlatformDirs("openledger", appauthor=False)
+    return [dirs.user_config_path / "networks", dirs.site_config_path / "networks"]
+
+
 def private(path: Path, mode: int) -> None:
     """Raises OperatorError ``bad-permissions`` when others than the owner may read ``path``."""
     actual = stat.S_IMODE(path.stat().st_mode)

@@ -56,12 +56,16 @@ def peers(ctx: Context, meeting: Meeting) -> list[Json]:
     for link in ctx.seams.transport.links():
         links.setdefault(link.peer, []).append(link)
     known = {entry.peer for entry in meeting.book.all()}
+    faults = {peer: (points, left) for peer, points, left in ctx.seams.transport.scores()}
     found = []
     for peer in sorted({p for p in (*operators, *links, *known) if p}):
         operator = operators.get(peer)
         record = records.get(operator) if operator else None
         entry = _registered(ctx, operator) | _met(meeting, peer, record)
-        found.append({"peer_id": peer, **entry, **_linked(links.get(peer, []), peer == own)})
+        points, left = faults.get(peer, (0.0, 0.0))
+        blame = {"faults": round(points, 1), "banned_seconds": round(left)}
+        linked = _linked(links.get(peer, []), peer == own)
+        found.append({"peer_id": peer, **entry, **blame, **linked})
     return found
 
 

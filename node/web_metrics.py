@@ -70,6 +70,7 @@ def _peers(peers: list[dict[str, Any]], status: Json) -> Iterable[Metric]:
         ("peers_connected", "Peers connected now", len(linked)),
         ("peers_known", "Peers registered, linked or remembered", len(others)),
         ("peers_relayed", "Peers reached through a relay only", _count(linked, "relayed")),
+        ("peers_banned", "Peers that were at fault too often", _count(others, "banned_seconds")),
         ("peers_newer", "Connected peers of a newer wire version", wire["newer"]),
         ("wire_version", "Highest wire version that this node speaks", wire["version"]),
     ):
@@ -88,7 +89,8 @@ def _peers(peers: list[dict[str, Any]], status: Json) -> Iterable[Metric]:
     for name in ("unknown", "public", "relayed", "outbound-only"):
         verdict.add_metric([name], float(status["reachability"]["verdict"] == name))
     yield verdict
-    yield _latency(linked)
+    yield _by_peer("latency_seconds", "Last round trip", linked, "latency_ms", 1_000)
+    yield _by_peer("faults", "Points for faults, that fade", others, "faults", 1)
 
 
 def _count(peers: list[dict[str, Any]], field: str) -> int:
@@ -106,11 +108,12 @@ def _by(name: str, text: str, values: list[str | None]) -> Metric:
     return family
 
 
-def _latency(linked: list[dict[str, Any]]) -> Metric:
-    family = GaugeMetricFamily(
-        "openledger_peer_latency_seconds", "Last round trip to a connected peer", labels=["peer"]
-    )
-    for peer in linked:
-        if peer["latency_ms"] is not None:
-            family.add_metric([peer["peer_id"]], peer["latency_ms"] / 1_000)
+def _by_peer(
+    name: str, text: str, peers: list[dict[str, Any]], field: str, per_unit: int
+) -> Metric:
+    """One value a peer that has one."""
+    family = GaugeMetricFamily(f"openledger_peer_{name}", text, labels=["peer"])
+    for peer in peers:
+        if peer[field]:
+            family.add_metric([peer["peer_id"]], peer[field] / per_unit)
     return family

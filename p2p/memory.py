@@ -283,6 +283,10 @@ class MemoryTransport:
         """Only counted: the simulated network bans nobody."""
         self.count(f"blamed-{code}")
 
+    def scores(self) -> list[tuple[PeerId, float, float]]:
+        """Nobody has any."""
+        return []
+
     @asynccontextmanager
     async def conversation(self, peer: PeerId, protocol: str) -> AsyncIterator[Ask]:
         yield partial(self.request, peer, protocol)

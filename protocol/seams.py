@@ -134,6 +134,10 @@ class Transport(Protocol):
         """A peer was at fault; enough of it is a ban, which expires."""
         ...
 
+    def scores(self) -> list[tuple[PeerId, float, float]]:
+        """(peer, points for faults, seconds of ban left) of all that have any, the worst first."""
+        ...
+
     def counters(self) -> dict[str, int]:
         """What was dropped, refused or lost so far, by reason code."""
         ...

@@ -27,7 +27,7 @@ def init(
     """Make this node's keys and folder; asks nothing."""
     home = home_of(context)
     make_identity(home, secret, from_backup)
-    print_line(f"Next: openledger --home {home.path} join NETWORK_FILE --payout ADDRESS")
+    print_line(f"Next: openledger --home {home.path} join NETWORK --payout ADDRESS")
 
 
 @app.command(rich_help_panel=SET_UP)

@@ -55,11 +55,12 @@ def peers(context: typer.Context, as_json: JsonFlag = False) -> None:
             ", ".join(peer["roles"]),
             peer["agent"],
             "relayed" if peer["relayed"] else peer["reach"],
+            peer["faults"] or "",
         )
         for peer in value
     ]
     empty = "No peers yet: the node is dialling the network's seeds. Try: openledger doctor"
-    columns = ["Peer", "State", "Way", "Latency", "Roles", "Agent", "Reach"]
+    columns = ["Peer", "State", "Way", "Latency", "Roles", "Agent", "Reach", "Faults"]
     print_table(columns, rows, empty)
 
 
@@ -76,6 +77,8 @@ def _newer(wire: dict[str, Any]) -> str:
 
 def _state(peer: dict[str, Any]) -> str:
     """Connected, or why not."""
+    if peer["banned_seconds"]:
+        return f"banned for {peer['banned_seconds']} s"
     if peer["refused"]:
         return f"refused: {peer['refused']}"
     return "connected" if peer["connected"] else peer["lost_reason"] or "never met"

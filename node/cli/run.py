@@ -11,7 +11,7 @@ import typer
 from node.cli.app import SET_UP, app, home_of, passphrase
 from node.cli.keys import make_identity
 from node.cli.output import print_line
-from node.home import Home
+from node.home import Home, network_folders
 from protocol.errors import OpenLedgerError, OperatorError
 
 if TYPE_CHECKING:
@@ -24,24 +24,27 @@ if TYPE_CHECKING:
 @app.command(rich_help_panel=SET_UP)
 def join(
     context: typer.Context,
-    network_file: Annotated[Path, typer.Argument(help="The network's genesis, seeds, addresses.")],
+    network: Annotated[str, typer.Argument(help="Name of a known network, or a network file.")],
     payout: Annotated[str, typer.Option(help="Address that receives what this node earns.")],
     roles: Annotated[
         str, typer.Option(help="Comma-separated: contributor, worker, verifier, ...")
     ] = "contributor",
 ) -> None:
     """Choose a network and a payout address; everything else is derived."""
+    from bootstrap.known import find_network
     from bootstrap.network import load_network
     from node.config import load_config, write_config
 
     home = home_of(context)
-    load_network(network_file)
+    network_file = find_network(network, network_folders(os.environ))
+    joined = load_network(network_file)
     names = tuple(part.strip() for part in roles.split(",") if part.strip())
     write_config(home, {"network": home.network, "payout": payout, "roles": names})
     home.write(home.network, network_file.read_bytes(), mode=0o644)
     if not home.identity.exists():
         make_identity(home)
     config = load_config(home, os.environ)
+    print_line(f"Network   {joined.name}, {joined.id.hex()[:8]}")
     print_line(f"Payout    {config.payout}")
     print_line(f"Roles     {', '.join(config.roles)}")
     print_line(f"Next: openledger --home {home.path} run")
@@ -67,7 +70,7 @@ def run(
     flags = {name: text for name, text in given.items() if text is not None}
     config = load_config(home, os.environ, flags)
     if not config.payout:
-        remedy = f"Run: openledger --home {home.path} join NETWORK_FILE --payout ADDRESS"
+        remedy = f"Run: openledger --home {home.path} join NETWORK --payout ADDRESS"
         raise OperatorError("no-payout", "No payout address is configured.", remedy)
     load_network(config.network)  # a faulty file is said before any key is opened
     identity = load_identity(home, passphrase(home))

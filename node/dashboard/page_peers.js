@@ -48,6 +48,7 @@ function PeerTable({ peers, own }) {
     ["Roles", (peer) => peer.roles.join(", ") || "–"],
     ["Operator", (peer) => peer.operator ? html`<${Owner} address=${peer.operator} />` : "–"],
     ["Stake", (peer) => html`<${Money} value=${peer.stake} />`, "num"],
+    ["Faults", (peer) => peer.faults || "–", "num"],
     ["Reach", (peer) => peer.reach ?? "–"],
     ["Agent", (peer) => peer.wire == null ? peer.agent || "–" : `${peer.agent}, wire ${peer.wire}`],
     ["Seen", (peer) => (peer.last_seen == null ? "–" : ago(peer.last_seen))],
@@ -58,6 +59,7 @@ const WAYS = { in: "it dialled", out: "we dialled", both: "both dialled" };
 
 function Connection({ peer, own }) {
   if (peer.peer_id === own) return html`<${Badge}>this node<//>`;
+  if (peer.banned_seconds) return html`<${Badge} kind="bad">banned for ${peer.banned_seconds} s<//>`;
   if (peer.refused) return html`<${Badge} kind="bad">refused: ${peer.refused}<//>`;
   if (!peer.connected) return html`<${Badge} kind="bad">${peer.lost_reason ?? "never met"}<//>`;
   return html`<${Badge} kind="good">${peer.relayed ? "relayed" : "connected"}<//>`;

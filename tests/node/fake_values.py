@@ -74,6 +74,8 @@ def _peers() -> list[dict[str, Any]]:
             "reach": None if lost else "public",
             "last_seen": NOW - 4,
             "refused": None,
+            "faults": 35.0 if lost else 0.0,
+            "banned_seconds": 0,
             "lost_reason": lost,
         }
 

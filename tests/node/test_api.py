@@ -221,6 +221,25 @@ async def test_metrics_count_failures_by_reason(serving: Any, fake_node: Any, to
     assert "openledger_published_to_zero_total 2.0" in text
 
 
+async def test_metrics_tell_of_peers_and_reachability(
+    serving: Any, fake_node: Any, token: str
+) -> None:
+    async with serving(fake_node) as url, client(url, token) as http:
+        text = (await http.get("/metrics")).text
+    for line in (
+        'openledger_reachability{verdict="outbound-only"} 1.0',
+        'openledger_reachability{verdict="public"} 0.0',
+        'openledger_peers_refused{reason="clock-skew"} 1.0',
+        'openledger_peers_lost{lost="ping-timeout"} 1.0',
+        'openledger_peers_direction{direction="in"} 2.0',
+        "openledger_peers_newer 1.0",
+        "openledger_peers_banned 0.0",
+    ):
+        assert line in text
+    assert text.count("openledger_peer_latency_seconds{") == 3
+    assert text.count("openledger_peer_faults{") == 1
+
+
 async def test_stopping_does_not_wait_for_open_streams(fake_node: Any, token: str) -> None:
     """hypercorn's own shutdown would wait out its grace period of 3 s."""
     async with trio.open_nursery() as nursery:

@@ -120,6 +120,17 @@ def test_init_and_join_leave_a_home_that_can_run(home: Home, network_file: Path)
     assert home.network.read_bytes() == network_file.read_bytes()
 
 
+def test_join_takes_the_name_of_a_known_network(
+    home: Home, network_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENLEDGER_NETWORKS", str(network_file.parent))
+    joined = call(home, "join", network_file.stem, "--payout", PAYOUT)
+    assert joined.exit_code == 0, joined.output
+    assert home.network.read_bytes() == network_file.read_bytes()
+    unknown = fault(call(home, "join", "atlantis", "--payout", PAYOUT))
+    assert unknown.code == "unknown-network" and network_file.stem in unknown.text
+
+
 def test_join_alone_makes_the_keys_and_asks_nothing(home: Home, network_file: Path) -> None:
     assert call(home, "join", str(network_file), "--payout", PAYOUT).exit_code == 0
     assert load_identity(home).peer_id
@@ -145,7 +156,7 @@ def test_join_refuses_a_file_that_is_no_network(home: Home, tmp_path: Path) -> N
 def test_run_before_join_or_init_says_what_to_do(home: Home, network_file: Path) -> None:
     unpaid = fault(call(home, "run"))
     assert unpaid.code == "no-payout"
-    assert " join NETWORK_FILE --payout ADDRESS" in unpaid.text
+    assert " join NETWORK --payout ADDRESS" in unpaid.text
     write_config(home, {"payout": PAYOUT})
     assert "openledger join" in fault(call(home, "run")).text
     home.write(home.network, network_file.read_bytes())
