@@ -66,6 +66,12 @@ class Params:
     window_seconds: int  # between an epoch's commit and its claims
     close_seconds: int  # a payer's delayed close of a channel
     price_per_token: int  # smallest units an answer token
+    # governance
+    vote_delay_seconds: int  # from a proposal to its vote
+    vote_seconds: int  # how long a vote lasts
+    timelock_seconds: int  # from a passed vote to its effect
+    proposal_threshold: int  # smallest units of gOPEN that a proposer needs
+    proposal_fee: int  # smallest units, to the treasury
 
     def __post_init__(self) -> None:
         _check(self)
@@ -139,6 +145,11 @@ MAINNET = Params(
     window_seconds=86_400,
     close_seconds=86_400,
     price_per_token=OPEN // 1_000,
+    vote_delay_seconds=86_400,  # delay, period, timelock and threshold as OpenLedger publishes them
+    vote_seconds=7 * 86_400,
+    timelock_seconds=7 * 86_400,
+    proposal_threshold=10_000 * OPEN,
+    proposal_fee=100 * OPEN,
 )
 DEVNET = replace(
     MAINNET,
@@ -155,6 +166,9 @@ DEVNET = replace(
     window_seconds=60,
     close_seconds=120,
     reveal_seconds=3_600,
+    vote_delay_seconds=30,
+    vote_seconds=300,
+    timelock_seconds=60,
 )
 SIMNET = replace(
     DEVNET,
@@ -173,6 +187,9 @@ SIMNET = replace(
     attribute_seconds=600,
     window_seconds=3,
     close_seconds=10,
+    vote_delay_seconds=2,
+    vote_seconds=15,
+    timelock_seconds=5,
 )
 PRESETS = {p.preset: p for p in (MAINNET, DEVNET, SIMNET)}
 

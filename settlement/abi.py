@@ -28,6 +28,9 @@ CONTRACTS = (
     "AttributionPool",
     "InferenceChannels",
     "RuleRegistry",
+    "GOpen",
+    "OpenTimelock",
+    "OpenGovernor",
 )
 PANIC = keccak(b"Panic(uint256)")[:4]
 ERROR_STRING = keccak(b"Error(string)")[:4]
@@ -146,6 +149,13 @@ def errors() -> dict[bytes, str]:
     }
 
 
+@functools.cache
+def selectors(contract: str) -> dict[bytes, Function]:
+    """Functions by the first four bytes of their call data."""
+    known = functions(contract).values()
+    return {keccak(f"{f.name}({_signature(f.inputs)})".encode())[:4]: f for f in known}
+
+
 def function(contract: str, name: str, *, view: bool) -> Function:
     """A function that reads (or writes). Raises LocalError ``no-function``."""
     found = functions(contract).get(name)
@@ -174,10 +184,14 @@ def typed(params: Sequence[Param], values: Sequence[Any]) -> tuple[Any, ...]:
 
 def unwrap(params: Sequence[Param], values: Sequence[Any]) -> Any:
     """Decoded results as the seam returns them: one bare value, or a tuple of several."""
-    results = tuple(
-        _plain(param, param.type, value) for param, value in zip(params, values, strict=True)
-    )
+    results = plain(params, values)
     return results[0] if len(results) == 1 else results
+
+
+def plain(params: Sequence[Param], values: Sequence[Any]) -> tuple[Any, ...]:
+    """Decoded values with addresses as EIP-55 text, arrays and structs as tuples."""
+    pairs = zip(params, values, strict=True)
+    return tuple(_plain(param, param.type, value) for param, value in pairs)
 
 
 def decode_log(event: EventType, topics: Sequence[bytes], data: bytes) -> dict[str, Any]:
@@ -239,7 +253,7 @@ def _fits(kind: str, value: Any) -> bool:
         return isinstance(value, bytes) and (not size or len(value) == int(size))
     if kind == "address":
         return isinstance(value, str) and is_address(value)
-    return kind == "bool" and isinstance(value, bool)
+    return isinstance(value, {"bool": bool, "string": str}.get(kind, ()))
 
 
 def _plain(param: Param, kind: str, value: Any) -> Any:

@@ -18,7 +18,16 @@ from protocol.seams import Block
 from settlement.abi import CONTRACTS, artifact
 from settlement.signer import LocalSigner, Signer
 
-NOBODY = "0x" + "00" * 20
+
+@dataclass(frozen=True, slots=True)
+class Voting:
+    """The governor's terms: seconds, base units of gOPEN that propose, of OPEN that a proposal costs."""
+
+    delay: int
+    period: int
+    timelock: int  # from queue to execute
+    threshold: int
+    fee: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,7 @@ class DeployParams:
     owner_bps: int
     rules: Rules  # version 1
     guardian: str
+    voting: Voting
     min_window: int  # of any version
     max_window: int
     supply: int = 1_000_000_000 * OPEN
@@ -81,6 +91,13 @@ def terms_of(
         owner_bps=params.fee_owner_bps,
         rules=genesis(params),
         guardian=treasury,
+        voting=Voting(
+            params.vote_delay_seconds,
+            params.vote_seconds,
+            params.timelock_seconds,
+            params.proposal_threshold,
+            params.proposal_fee,
+        ),
         min_window=max(1, params.window_seconds // 2),
         max_window=2 * params.window_seconds,
     )
@@ -137,6 +154,8 @@ def constructor_args(params: DeployParams, at: Mapping[str, str]) -> dict[str, t
     split = (params.host_bps, params.contributors_bps, params.owner_bps)
     quorum = (params.aggregators, params.aggregator_threshold)
     times = (params.window, params.unit_stake, params.reclaim_seconds)
+    voting, timelock = params.voting, at["OpenTimelock"]
+    terms = (voting.delay, voting.period, voting.threshold, voting.fee, params.treasury)
     windows = (params.min_window, params.max_window)
     return {
         "OpenToken": (params.supply,),
@@ -146,8 +165,10 @@ def constructor_args(params: DeployParams, at: Mapping[str, str]) -> dict[str, t
         "CommitteeSlasher": (stake, params.committee, params.committee_threshold),
         "AttributionPool": (token, registry, stake, *quorum, *times),
         "InferenceChannels": (token, registry, pool, params.treasury, split, params.close_seconds),
-        # No timelock yet: nobody appends.
-        "RuleRegistry": (NOBODY, params.guardian, *windows, params.rules.astuple()),
+        "RuleRegistry": (timelock, params.guardian, *windows, params.rules.astuple()),
+        "GOpen": (token,),
+        "OpenTimelock": (voting.timelock, at["OpenGovernor"]),
+        "OpenGovernor": (token, at["GOpen"], timelock, terms),
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from protocol.errors import Reverted
+from protocol.errors import OpenLedgerError, Reverted
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -32,13 +32,14 @@ class Env:
         self.now = now
         self.logs: list[Log] = []
         self.undo: list[Callable[[], None]] = []
+        self.models: dict[str, Model] = {}  # by address
 
     def attempt(self, call: Callable[[], Any]) -> Any:
-        """Run one call; when it reverts, state and log are as before and Reverted is raised."""
+        """Run one call; when it fails, state and log are as before and its error (Reverted) is raised."""
         logs, changes = len(self.logs), len(self.undo)
         try:
             return call()
-        except Reverted:
+        except OpenLedgerError:
             del self.logs[logs:]
             while len(self.undo) > changes:
                 self.undo.pop()()
@@ -97,6 +98,7 @@ class Model:
     def __init__(self, env: Env, address: str) -> None:
         self.env = env
         self.address = address
+        env.models[address] = self
 
     def emit(self, name: str, args: dict[str, Any]) -> None:
         """Append an event of this contract to the log."""

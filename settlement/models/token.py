@@ -1,4 +1,4 @@
-"""Model of ``OpenToken``: OpenZeppelin's ERC-20 with burn and permit, to the error and event."""
+"""Models of OpenZeppelin's ERC-20 with permit, and of ``OpenToken``, to the error and event."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -38,26 +38,23 @@ class Permit(typed_data.Typed):
         return owner + spender + b"".join(map(typed_data.uint, numbers))
 
 
-class OpenToken(Model):
-    """OPEN: the whole supply to the deployer, nobody mints."""
+class Erc20(Model):
+    """A coin with permits; ``COIN`` is its name, symbol and signing domain."""
 
-    NAME = "OpenToken"
+    COIN: str
 
-    def __init__(self, env: Env, address: str, deployer: str, supply: int) -> None:
+    def __init__(self, env: Env, address: str) -> None:
         super().__init__(env, address)
-        if supply > MAX_UINT128:
-            raise revert("SupplyTooLarge", supply)
         self._balances: Table[str, int] = Table(env, 0)
         self._allowances: Table[tuple[str, str], int] = Table(env, 0)
         self._nonces: Table[str, int] = Table(env, 0)
         self._supply = Slot(env, 0)
-        self._update(ZERO_ADDRESS, deployer, supply)
 
     def name(self) -> str:
-        return "OPEN"
+        return self.COIN
 
     def symbol(self) -> str:
-        return "OPEN"
+        return self.COIN
 
     def decimals(self) -> int:
         return 18
@@ -87,15 +84,6 @@ class OpenToken(Model):
         self._approve(sender, spender, value)
         return True
 
-    def burn(self, sender: str, value: int) -> None:
-        self._update(sender, ZERO_ADDRESS, value)
-
-    def burnFrom(self, sender: str, account: str, value: int) -> None:
-        self._spend(account, sender, value)
-        if account == ZERO_ADDRESS:
-            raise revert("ERC20InvalidSender", account)
-        self._update(account, ZERO_ADDRESS, value)
-
     def permit(
         self,
         _sender: str,
@@ -111,7 +99,7 @@ class OpenToken(Model):
             raise revert("ERC2612ExpiredSignature", deadline)
         permit = Permit(owner, spender, value, self._nonces[owner], deadline)
         self._nonces[owner] += 1
-        domain = typed_data.Domain("OPEN", self.env.chain_id, address_bytes(self.address))
+        domain = typed_data.Domain(self.COIN, self.env.chain_id, address_bytes(self.address))
         signer = recover(permit.digest(domain), r + s + bytes([v]))
         if signer != owner:
             raise revert("ERC2612InvalidSigner", signer, owner)
@@ -153,3 +141,25 @@ class OpenToken(Model):
         else:
             self._balances[to] += value
         self.emit("Transfer", {"from": source, "to": to, "value": value})
+
+
+class OpenToken(Erc20):
+    """OPEN: the whole supply to the deployer, nobody mints."""
+
+    NAME = "OpenToken"
+    COIN = "OPEN"
+
+    def __init__(self, env: Env, address: str, deployer: str, supply: int) -> None:
+        super().__init__(env, address)
+        if supply > MAX_UINT128:
+            raise revert("SupplyTooLarge", supply)
+        self._update(ZERO_ADDRESS, deployer, supply)
+
+    def burn(self, sender: str, value: int) -> None:
+        self._update(sender, ZERO_ADDRESS, value)
+
+    def burnFrom(self, sender: str, account: str, value: int) -> None:
+        self._spend(account, sender, value)
+        if account == ZERO_ADDRESS:
+            raise revert("ERC20InvalidSender", account)
+        self._update(account, ZERO_ADDRESS, value)

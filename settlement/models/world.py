@@ -2,14 +2,17 @@
 
 from protocol.ids import checksum
 from protocol.typed_data import address_of
-from settlement.deploy import NOBODY, DeployParams, predicted
+from settlement.deploy import DeployParams, predicted
 from settlement.models.channels import ChannelTerms, InferenceChannels
+from settlement.models.governor import GovernorTerms, OpenGovernor
 from settlement.models.ledger import Env, Model
 from settlement.models.pool import AttributionPool, PoolTerms
 from settlement.models.registry import AssetRegistry, CommitLog
 from settlement.models.rules import RuleRegistry
 from settlement.models.stake import CommitteeSlasher, WorkerStake
+from settlement.models.timelock import OpenTimelock
 from settlement.models.token import OpenToken
+from settlement.models.votes import GOpen
 
 
 def build(env: Env, params: DeployParams, key: bytes, nonce: int = 0) -> dict[str, Model]:
@@ -28,6 +31,9 @@ def build(env: Env, params: DeployParams, key: bytes, nonce: int = 0) -> dict[st
         params.unbonding_seconds,
     )
     pool = AttributionPool(env, at["AttributionPool"], token, registry, stake, _pool_terms(params))
+    votes = GOpen(env, at["GOpen"], token)
+    delay = params.voting.timelock
+    timelock = OpenTimelock(env, at["OpenTimelock"], delay, at["OpenGovernor"], deployer)
     models: list[Model] = [
         token,
         registry,
@@ -41,6 +47,9 @@ def build(env: Env, params: DeployParams, key: bytes, nonce: int = 0) -> dict[st
             env, at["InferenceChannels"], token, registry, pool, _channel_terms(params)
         ),
         _rules(env, at, params),
+        votes,
+        timelock,
+        OpenGovernor(env, at["OpenGovernor"], token, votes, timelock, _governor_terms(params)),
     ]
     return {model.NAME: model for model in models}
 
@@ -49,7 +58,13 @@ def _rules(env: Env, at: dict[str, str], params: DeployParams) -> RuleRegistry:
     windows = params.min_window, params.max_window
     ours = frozenset(at.values())
     return RuleRegistry(
-        env, at["RuleRegistry"], NOBODY, params.guardian, windows, params.rules, ours.__contains__
+        env,
+        at["RuleRegistry"],
+        at["OpenTimelock"],
+        params.guardian,
+        windows,
+        params.rules,
+        ours.__contains__,
     )
 
 
@@ -71,3 +86,8 @@ def _channel_terms(params: DeployParams) -> ChannelTerms:
         params.owner_bps,
         params.close_seconds,
     )
+
+
+def _governor_terms(params: DeployParams) -> GovernorTerms:
+    voting = params.voting
+    return GovernorTerms(voting.delay, voting.period, voting.threshold, voting.fee, params.treasury)

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from settlement.deploy import DeployParams
+from protocol.errors import Reverted
+from settlement.models.ledger import Env
+from settlement.models.world import build
 from tests.contracts.scene import Scene
-from tests.settlement.pair import ACCOUNTS, PARAMS, START, Pair
+from tests.settlement.pair import ACCOUNTS, CHAIN_ID, KEYS, PARAMS, START
 
 RULES = "RuleRegistry"
 
@@ -64,9 +66,40 @@ OFF = {
 }
 
 
-@pytest.mark.parametrize(("field", "value"), [(f, v) for f in OFF for v in OFF[f]])
-def test_no_genesis_is_off_the_rails(field: str, value: int) -> None:
-    """The constructor refuses on the bytecode (no code there) and in the model."""
-    params: DeployParams = replace(PARAMS, rules=replace(PARAMS.rules, **{field: value}))
-    with pytest.raises(Exception, match="OffTheRails"):
-        Pair(params)
+def test_no_vote_leaves_the_rails(scene: Scene) -> None:
+    """Also one that passed: the timelock itself is refused."""
+    timelock, later = scene.addresses["OpenTimelock"], scene.now + 1
+    for field, value in [(f, v) for f in OFF for v in OFF[f]]:
+        rules = replace(PARAMS.rules, **{field: value})
+        assert scene.would(timelock, RULES, "append", rules.astuple(), later) == "OffTheRails"
+
+
+def test_rules_at_the_rails_are_taken(scene: Scene) -> None:
+    timelock, later = scene.addresses["OpenTimelock"], scene.now + 1
+    p = PARAMS.rules
+    edges = [
+        replace(p, contributors_bps=1_000, model_owner_bps=9_000),
+        replace(p, contributors_bps=9_000, model_owner_bps=1_000, private_cap_bps=9_000),
+        replace(p, fee_contributors_bps=1_000, fee_host_bps=5_500, fee_treasury_bps=2_000),
+        replace(
+            p, fee_contributors_bps=9_000, fee_host_bps=1_000, fee_owner_bps=0, fee_treasury_bps=0
+        ),
+        replace(p, samples=2, verifiers=2, unit_pay=p.unit_stake // 4, slash=p.unit_stake),
+        replace(p, window_seconds=5),
+        replace(p, window_seconds=20),
+    ]
+    for rules in edges:
+        assert not scene.would(timelock, RULES, "append", rules.astuple(), later)
+
+
+def test_no_version_starts_in_the_past_or_before_another(scene: Scene) -> None:
+    timelock, rules = scene.addresses["OpenTimelock"], PARAMS.rules.astuple()
+    for start in (0, scene.now, 2**64):
+        assert scene.would(timelock, RULES, "append", rules, start) == "StartTooEarly"
+    assert not scene.would(timelock, RULES, "append", rules, scene.now + 1)
+
+
+def test_a_genesis_off_the_rails_is_not_deployed() -> None:
+    bad = replace(PARAMS, rules=replace(PARAMS.rules, samples=1))
+    with pytest.raises(Reverted, match="OffTheRails"):
+        build(Env(CHAIN_ID, START), bad, KEYS[0])

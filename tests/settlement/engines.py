@@ -44,6 +44,9 @@ class Engine(Protocol):
     def view(self, to: str, data: bytes) -> Receipt:
         """A call that changes nothing, in the time of the last block."""
 
+    def attempt(self, sender: str, to: str, data: bytes) -> Receipt:
+        """A call by any address, a contract's too, of which nothing stays; logs may be left out."""
+
     def code(self, address: str) -> bytes:
         """The code at an address."""
 
@@ -76,6 +79,9 @@ class Box:
 
     def view(self, to: str, data: bytes) -> Receipt:
         return self._tried(Call(bytes(20), address_bytes(to), 0, data, 0))
+
+    def attempt(self, sender: str, to: str, data: bytes) -> Receipt:
+        return self._tried(Call(address_bytes(sender), address_bytes(to), 0, data, BLOCK_GAS))
 
     def code(self, address: str) -> bytes:
         return self.chain.account(address_bytes(address), self.chain.head())[2]

@@ -12,7 +12,7 @@ from protocol.params import OPEN, SIMNET
 from protocol.rules import genesis
 from protocol.typed_data import address_of
 from settlement import abi
-from settlement.deploy import DeployParams, constructor_args, predicted
+from settlement.deploy import DeployParams, Voting, constructor_args, predicted
 from settlement.models.ledger import Env
 from settlement.models.world import build
 from tests.settlement.engines import Box, Engine, fastest
@@ -40,6 +40,7 @@ PARAMS = DeployParams(
     owner_bps=1_500,
     rules=replace(genesis(SIMNET), window_seconds=10),
     guardian=ACCOUNTS[7],
+    voting=Voting(delay=5, period=20, timelock=10, threshold=1_000 * OPEN, fee=OPEN),
     min_window=5,
     max_window=20,
     supply=1_000_000 * OPEN,
@@ -95,17 +96,43 @@ class Pair:
     def read(self, contract: str, function: str, *args: Any) -> Any:
         """One view on both: the value, or the error's name."""
         known = abi.function(contract, function, view=True)
-        raw = self.engine.view(self.addresses[contract], known.call_data(args))
-        if raw.failed:
-            on_evm: Any = abi.error_name(raw.data)
-        else:
-            on_evm = abi.unwrap(known.outputs, abi.decode(known.output_types, raw.data))
+        on_evm = self.read_on_evm(contract, function, *args)
         try:
             on_model = getattr(self.models[contract], function)(*abi.typed(known.inputs, args))
         except Reverted as error:
             on_model = error.code
         assert on_evm == on_model, (contract, function, args)
         return on_evm
+
+    def read_on_evm(self, contract: str, function: str, *args: Any) -> Any:
+        """One view of the bytecode alone: the value, or the error's name."""
+        known = abi.function(contract, function, view=True)
+        raw = self.engine.view(self.addresses[contract], known.call_data(args))
+        if raw.failed:
+            return abi.error_name(raw.data)
+        return abi.unwrap(known.outputs, abi.decode(known.output_types, raw.data))
+
+    def would(self, sender: str, contract: str, function: str, *args: Any) -> str:
+        """What a call by any address, such as the timelock's, is refused with; '' when it is not."""
+        refused = self.would_on_evm(sender, contract, function, *args)
+        inputs = abi.function(contract, function, view=False).inputs
+        method = getattr(self.models[contract], function)
+        try:
+            self.env.attempt(lambda: method(sender, *abi.typed(inputs, args)))
+        except Reverted as error:
+            assert error.code == refused, (contract, function, args)
+        else:
+            assert not refused, (refused, contract, function, args)
+        while self.env.undo:
+            self.env.undo.pop()()
+        self.env.commit()
+        return refused
+
+    def would_on_evm(self, sender: str, contract: str, function: str, *args: Any) -> str:
+        """``would`` of the bytecode alone, for functions that the models leave out."""
+        data = abi.function(contract, function, view=False).call_data(args)
+        done = self.engine.attempt(sender, self.addresses[contract], data)
+        return abi.error_name(done.data) if done.failed else ""
 
     def _clock(self) -> int:
         return self.now
