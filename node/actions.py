@@ -15,7 +15,7 @@ from lora.recipe import Recipe
 from node import data, epoch, jobs
 from node.context import Context
 from node.facade import Json
-from node.terms import RULE_VERSION, spec_fault
+from node.terms import spec_fault
 from protocol.compute import AdapterMade, NewAdapter
 from protocol.errors import OperatorError
 from protocol.ids import short
@@ -27,6 +27,7 @@ OPTIONAL: dict[str, type] = {"include_private": bool, "train": dict}
 KEYS = {*KINDS, *OPTIONAL}
 MAX_DATANETS, MAX_TEXT = 16, {"name": 128, "base": 512}  # of a JobSpec
 MAX_OPEN = 10**30  # far above any supply, far below uint256
+FUNDING_S = 60  # from a spec to its pot on chain
 EXACT = Precision(prec=100)  # digits; uint256 has 78
 
 
@@ -96,6 +97,7 @@ async def submit_job(ctx: Context, text: str) -> tuple[bytes, str]:
             "Add one, or wait.",
         )
     escrow = amount(table["escrow"])
+    version, p = _settled_version(ctx), ctx.params_now
     made = await ctx.seams.compute.run(NewAdapter(table["base"], recipe.to_hyper()))
     assert isinstance(made, AdapterMade)
     spec = JobSpec(
@@ -105,15 +107,15 @@ async def submit_job(ctx: Context, text: str) -> tuple[bytes, str]:
         start=made.adapter,
         datanets=datanets,
         include_private=bool(table.get("include_private", False)),
-        rounds=ctx.params.rounds,
-        workers=ctx.params.workers,
+        rounds=p.rounds,
+        workers=p.workers,
         escrow=escrow,
-        unit_pay=ctx.params.unit_pay,
-        rule_version=RULE_VERSION,
+        unit_pay=p.unit_pay,
+        rule_version=version,
         hyper=recipe.to_hyper(),
         builder=ctx.operator,
     )
-    fault = spec_fault(spec, ctx.params)
+    fault = spec_fault(spec, p, version)
     if fault:
         raise _bad(f"This network refuses the job: {fault}.")
     await ctx.share(made.adapter, ctx.put(spec))  # the spec's blob id is its digest
@@ -132,6 +134,17 @@ async def submit_job(ctx: Context, text: str) -> tuple[bytes, str]:
     await ctx.reached(receipt.block)
     ctx.note("job", f"posted job {short(spec.job)} with {in_open(escrow)}")
     return spec.job, "0x" + receipt.tx.hex()
+
+
+def _settled_version(ctx: Context) -> int:
+    """The version in force now and when the pot will be funded. Raises OperatorError between two."""
+    if ctx.board.version_at(ctx.head.time + FUNDING_S) != ctx.version:
+        raise OperatorError(
+            "rules-change",
+            f"New rules come into force within {FUNDING_S} s; a job is bound to those at its funding.",
+            "Post the job again in a moment.",
+        )
+    return ctx.version
 
 
 async def register_models(ctx: Context) -> None:

@@ -21,6 +21,7 @@ from protocol.errors import OpenLedgerError, PeerError
 from protocol.ids import address_bytes, topic
 from protocol.messages import BlobHint
 from protocol.params import Params
+from protocol.rules import under
 from protocol.seams import (
     Blobs,
     Block,
@@ -161,6 +162,29 @@ class Context:
     def __post_init__(self) -> None:
         self.operator = self.keys.operator
         self.peer_key = public_key(self.keys.peer_seed)
+
+    def params_under(self, version: int) -> Params:
+        """The parameters under a rule version. Raises PeerError: only peers name one that is not there."""
+        rules = self.board.rules_of(version)
+        if rules is None and version == 1:
+            return self.params  # the registry's genesis; the chain was not looked at yet
+        if rules is None:
+            raise PeerError("unknown-rules", f"there is no rule version {version}")
+        return under(self.params, rules)
+
+    def params_at(self, time: int) -> Params:
+        """The parameters in force at a chain time; a job is bound to those when its pot was funded."""
+        return self.params_under(self.board.version_at(time))
+
+    @property
+    def version(self) -> int:
+        """The rule version in force at the head."""
+        return self.board.version_at(self.head.time)
+
+    @property
+    def params_now(self) -> Params:
+        """The parameters in force at the head."""
+        return self.params_under(self.version)
 
     @property
     def paid_to(self) -> bytes:

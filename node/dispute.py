@@ -80,7 +80,7 @@ def _order(ctx: Context, entry: UnitEntry, accusation: Posted) -> Slash:
     return Slash(
         operator=entry.operator,
         unit=entry.unit,
-        amount=ctx.params.slash,
+        amount=ctx.params_at(ctx.board.pots[entry.pot].time).slash,
         evidence=accusation.value,
         reporter=accusation.operator,
     )

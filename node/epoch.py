@@ -11,7 +11,6 @@ from node.answers import answer_shares, paid_answers, paying_channels
 from node.attribute import Attributed, attributed
 from node.context import Context
 from node.pots import job_shares
-from node.terms import RULE_VERSION
 from node.turns import Finished, current, failed_jobs, finished_jobs
 from protocol.errors import PeerError
 from protocol.ids import ZERO, checksum, short
@@ -136,11 +135,17 @@ async def _derive(ctx: Context, number: int, pots: tuple[PotShares, ...], leaves
     return EpochBody(
         epoch=number,
         previous_root=ctx.board.epochs[-1].root if ctx.board.epochs else ZERO,
-        rule_version=RULE_VERSION,
+        rule_version=epoch_version(ctx),
         draws=tuple(DrawEntry(pot, draws[pot]) for pot in sorted(draws)),
         pots=pots,
         cumulative=tuple(cumulative),
     )
+
+
+def epoch_version(ctx: Context) -> int:
+    """The rule version in force when the next epoch began: when the one before it was committed."""
+    epochs = ctx.board.epochs
+    return ctx.board.version_at(epochs[-1].time) if epochs else 1
 
 
 async def _propose(ctx: Context, number: int, due: dict[bytes, PotShares]) -> None:

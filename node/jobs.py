@@ -74,10 +74,11 @@ def _keeps_terms(ctx: Context, spec: JobSpec, pot: PotEntry) -> bool:
 
 
 def _finds_terms_kept(ctx: Context, spec: JobSpec, pot: PotEntry) -> bool:
-    faults: dict[bytes, str] = ctx.private.setdefault("spec-faults", {})
-    if pot.spec not in faults:
-        faults[pot.spec] = terms.spec_fault(spec, ctx.params)
-    fault = faults[pot.spec] or terms.pot_fault(spec, pot, ctx.params)
+    faults: dict[tuple[bytes, int], str] = ctx.private.setdefault("spec-faults", {})
+    key = pot.spec, ctx.board.version_at(pot.time)
+    if key not in faults:
+        faults[key] = terms.spec_fault(spec, ctx.params_at(pot.time), key[1])
+    fault = faults[key] or terms.pot_fault(spec, pot, ctx.params)
     if not fault and ctx.board.index_of(spec.builder) is None:
         fault = "its builder is no registered owner"
     told: set[tuple[bytes, str]] = ctx.private.setdefault("jobs-refused", set())
@@ -98,7 +99,7 @@ def home_owners(ctx: Context, job: Job) -> list[bytes]:
 
 
 def _home_owners(ctx: Context, job: Job) -> list[bytes]:
-    workers = ctx.board.roster("worker", job.pot.block, ctx.params.unit_stake)
+    workers = ctx.board.roster("worker", job.pot.block, ctx.params_at(job.pot.time).unit_stake)
     owners = [
         shard.owner
         for shard in ctx.board.shards.values()
@@ -190,7 +191,7 @@ async def _assigned(ctx: Context, job: Job, number: int) -> list[Assigned] | Non
     pool = {
         worker: stake
         for worker, stake in ctx.board.roster(
-            "worker", job.pot.block, ctx.params.unit_stake
+            "worker", job.pot.block, ctx.params_at(job.pot.time).unit_stake
         ).items()
         if worker not in home and worker not in slashed
     }
@@ -232,10 +233,10 @@ async def samples(ctx: Context, job: Job, unit: UnitEntry) -> Samples | None:
     beacon = await ctx.beacon(unit.anchor_block + ctx.params.beacon_delay)
     if beacon is None:
         return None
-    pool = eligible_verifiers(ctx, job, unit.operator)
-    drawn = draw.steps(beacon, unit.unit, job.spec.hyper.steps, ctx.params.samples)
+    pool, p = eligible_verifiers(ctx, job, unit.operator), ctx.params_at(job.pot.time)
+    drawn = draw.steps(beacon, unit.unit, job.spec.hyper.steps, p.samples)
     known[unit.unit] = {
-        step: draw.verifiers(beacon, unit.unit, step, pool, ctx.params.verifiers) for step in drawn
+        step: draw.verifiers(beacon, unit.unit, step, pool, p.verifiers) for step in drawn
     }
     return known[unit.unit]
 

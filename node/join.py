@@ -36,7 +36,7 @@ async def join(ctx: Context) -> None:
         receipt = await ctx.write("AssetRegistry", "registerOwner", checksum(ctx.payout))
         await ctx.reached(receipt.block)
         ctx.note("join", f"registered as owner {ctx.board.index_of(ctx.operator)}")
-    missing = needed_stake(ctx.params, ctx.roles) - ctx.board.stake(ctx.operator)
+    missing = needed_stake(ctx.params_now, ctx.roles) - ctx.board.stake(ctx.operator)
     if missing > 0:
         who = checksum(ctx.operator)
         ctx.duty = f"waiting for stake: deposit {missing / OPEN:g} OPEN for operator {who}"

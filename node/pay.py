@@ -10,7 +10,6 @@ from itertools import count
 from node import receipts, tabs
 from node.context import Context
 from node.tabs import INFER_PROTOCOL, VOUCHER_PROTOCOL, PayerTab, Sums
-from node.terms import RULE_VERSION
 from protocol.codec import pack, unpack
 from protocol.errors import OperatorError, PeerError, Reverted
 from protocol.ids import checksum, content_id
@@ -172,7 +171,7 @@ async def _finish(ctx: Context, at: Counter, asked: InferRequest) -> tuple[bytes
     check(ctx, asked, answer, receipt, at.host, tabs.total(sums))
     sums = tabs.grown(sums, asked.adapter, receipt.fee)
     signature = _sign(ctx, at, sums)
-    note = VoucherNote(at.channel, asked.adapter, RULE_VERSION, tabs.total(sums), signature)
+    note = VoucherNote(at.channel, asked.adapter, tabs.RULE_VERSION, tabs.total(sums), signature)
     await tabs.save(ctx, at.channel, PayerTab(sums, None, note))
     await ctx.attempt("chat", _acknowledge, at)  # when it is lost, the next question repeats it
     ctx.note("chat", f"paid {in_open(receipt.fee)} for {receipt.tokens} tokens")

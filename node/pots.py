@@ -79,7 +79,15 @@ def _parts(
 ) -> tuple[Part, ...]:
     spec = item.job.spec
     builder = {owner(ctx, spec.builder): 1}
-    return job_parts(spec.escrow, ctx.params, spec.unit_pay, weights, private, work, builder)
+    return job_parts(
+        spec.escrow,
+        ctx.params_at(item.job.pot.time),
+        spec.unit_pay,
+        weights,
+        private,
+        work,
+        builder,
+    )
 
 
 async def _influence(

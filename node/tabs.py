@@ -10,7 +10,6 @@ from typing import TypeVar
 import trio
 
 from node.context import Context
-from node.terms import RULE_VERSION
 from protocol.codec import pack, unpack
 from protocol.ids import Hash
 from protocol.messages import InferAnswer, InferRequest, VoucherNote
@@ -18,6 +17,7 @@ from settlement.vouchers import SignedVoucher, Usage
 
 INFER_PROTOCOL = "/openledger/infer/1"
 VOUCHER_PROTOCOL = "/openledger/voucher/1"
+RULE_VERSION = 1  # InferenceChannels splits by what it was deployed with
 MAX_TOKENS = 2_048  # of one answer
 MAX_PROMPT = 8_192  # characters, as InferRequest limits them
 

@@ -9,7 +9,6 @@ from protocol.messages import JobSpec
 from protocol.params import Params
 from tasks.entries import PotEntry
 
-RULE_VERSION = 1
 BPS = 10_000
 
 
@@ -19,14 +18,17 @@ def least_escrow(params: Params, rounds: int, workers: int) -> int:
     return -(-rounds * workers * params.unit_pay * BPS // left_bps)
 
 
-def spec_fault(spec: JobSpec, params: Params) -> str:
-    """Which rule of the network a spec breaks; '' when none."""
+def spec_fault(spec: JobSpec, params: Params, version: int) -> str:
+    """Which rule of the network a spec breaks; '' when none.
+
+    ``params`` are those under ``version``, which is in force when the pot is funded.
+    """
     hyper, p = spec.hyper, params
     rules = {
         f"rounds must be 1 to {p.rounds}": 1 <= spec.rounds <= p.rounds,
         f"workers must be 1 to {p.workers}": 1 <= spec.workers <= p.workers,
         f"unit_pay must be {p.unit_pay}": spec.unit_pay == p.unit_pay,
-        f"rule_version must be {RULE_VERSION}": spec.rule_version == RULE_VERSION,
+        f"rule_version must be {version}": spec.rule_version == version,
         f"steps must be {p.steps}": hyper.steps == p.steps,
         f"batch must be {p.batch}": hyper.batch == p.batch,
         f"max_tokens must be {p.max_tokens}": hyper.max_tokens == p.max_tokens,

@@ -61,7 +61,7 @@ async def _finished(ctx: Context, job: Job) -> Finished | None:
     if last is None or beacon is None:
         return None
     slashed = {entry.operator for entry in ctx.board.slashes if entry.block <= last.block}
-    workers = ctx.board.roster("worker", job.pot.block, ctx.params.unit_stake)
+    workers = ctx.board.roster("worker", job.pot.block, ctx.params_at(job.pot.time).unit_stake)
     for worker in (*slashed, *jobs.home_owners(ctx, job)):
         workers.pop(worker, None)
     order = draw.weighted(beacon, "attribute", job.id, workers, len(workers))
@@ -145,7 +145,8 @@ async def _checked(ctx: Context, item: Finished, turn: Turn, scores: Posted) -> 
     if beacon is None:
         return turn
     pool = jobs.eligible_verifiers(ctx, item.job, turn.worker)
-    drawn = draw.weighted(beacon, "scores", item.job.id, pool, ctx.params.verifiers)
+    wanted = ctx.params_at(item.job.pot.time).verifiers
+    drawn = draw.weighted(beacon, "scores", item.job.id, pool, wanted)
     deadline = scores.time + ctx.params.attribute_seconds
     seen = counted(ctx.board.posted(SCORED, scores.value), drawn, deadline)
     turn = replace(turn, drawn=drawn)

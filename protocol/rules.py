@@ -5,6 +5,7 @@ version that a job, an epoch or an answer is bound to; all else in ``Params`` is
 """
 
 from dataclasses import astuple, dataclass, fields, replace
+from functools import lru_cache
 
 from protocol.params import Params
 
@@ -44,6 +45,7 @@ def genesis(params: Params) -> Rules:
     return Rules(*(getattr(params, name) for name in NAMES))
 
 
+@lru_cache
 def under(params: Params, rules: Rules) -> Params:
     """The parameters with everything that the rules say taken from them.
 

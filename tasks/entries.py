@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from protocol.rules import Rules
+
 
 @dataclass(frozen=True, slots=True)
 class Posted:
@@ -142,4 +144,27 @@ class ChannelEntry:
     payer: bytes
     host: bytes
     deposit: int
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class RulesEntry:
+    """A version of the rules and the unix second from which it is in force."""
+
+    start: int
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalEntry:
+    """A proposal to governance: the calls that it would make, and when it is voted on (unix seconds)."""
+
+    number: int
+    proposer: bytes
+    targets: tuple[str, ...]
+    values: tuple[int, ...]
+    payloads: tuple[bytes, ...]
+    start: int
+    end: int
+    text: str
     block: int

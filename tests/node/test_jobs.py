@@ -14,7 +14,8 @@ from protocol.compute import Hyper
 from protocol.errors import PeerError
 from protocol.ids import checksum, topic
 from protocol.messages import JobSpec, judged
-from protocol.params import SIMNET
+from protocol.params import SIMNET, Params
+from protocol.rules import genesis
 from protocol.seams import Event
 from settlement.models.pots import pot_id
 from tasks.board import Board
@@ -89,12 +90,31 @@ class Node:
     def fail(self, stage: str, error: PeerError) -> None:
         self.told.append(error)
 
+    def params_at(self, time: int) -> Params:
+        return Context.params_at(self.ctx, time)
+
+    def params_under(self, version: int) -> Params:
+        return Context.params_under(self.ctx, version)
+
     async def beacon(self, height: int) -> bytes:
         return b"beacon" + bytes(26)
 
     @property
     def ctx(self) -> Context:
         return cast(Context, self)
+
+
+def test_a_job_cites_the_rules_in_force_when_its_pot_is_funded() -> None:
+    later = replace(genesis(P), samples=4, unit_pay=P.unit_pay // 2)
+    for version, start, fits in ((1, 10, True), (2, 10, False), (1, 2, False), (2, 2, True)):
+        pay = later.unit_pay if version == 2 else P.unit_pay
+        spec = replace(SPEC, rule_version=version, unit_pay=pay)
+        node = Node(spec)
+        node.emit("RulesAppended", version=1, start=0, rules=genesis(P).astuple())
+        node.emit("RulesAppended", version=2, start=start, rules=later.astuple())
+        node.fund(spec)  # in block and second 4
+        assert [job.spec for job in jobs.jobs(node.ctx)] == [spec] * fits
+        assert bool(node.told) is not fits
 
 
 def taken(spec: JobSpec, **changes: Any) -> bool:
