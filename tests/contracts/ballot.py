@@ -38,8 +38,8 @@ class Ballot:
 class Assembly(Scene):
     """A scene in which account 0 holds and delegates to itself enough votes to decide alone."""
 
-    def __init__(self, votes: int = VOTES) -> None:
-        super().__init__()
+    def __init__(self, votes: int = VOTES, *, box: bool = False) -> None:
+        super().__init__(box=box)
         gopen = self.addresses["GOpen"]
         self.done(0, "OpenToken", "approve", gopen, 2**256 - 1)
         self.done(0, "OpenToken", "approve", self.addresses[GOVERNOR], 2**256 - 1)

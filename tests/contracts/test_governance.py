@@ -34,6 +34,12 @@ def assembly() -> Assembly:
     return Assembly()
 
 
+@pytest.fixture
+def boxed() -> Assembly:
+    """In the box, where also contracts may begin a call."""
+    return Assembly(box=True)
+
+
 def test_a_coin_is_wrapped_one_to_one_and_votes_once_delegated(assembly: Assembly) -> None:
     before = assembly.balance(0)
     assembly.done(0, "GOpen", "depositFor", ACCOUNTS[4], 7)
@@ -160,27 +166,25 @@ def test_a_proposer_cancels_before_the_vote_only(assembly: Assembly) -> None:
     assert assembly.state(ballot) == CANCELED
 
 
-def test_nobody_but_the_governor_moves_the_timelock(assembly: Assembly) -> None:
-    ballot = assembly.ballot((RULES, "nameGuardian", (ACCOUNTS[1],)))
+def test_nobody_but_the_governor_moves_the_timelock(boxed: Assembly) -> None:
+    ballot = boxed.ballot((RULES, "nameGuardian", (ACCOUNTS[1],)))
     salt = bytes(32)
     batch = (*ballot.calls, bytes(32), salt)
     for sender in (ACCOUNTS[0], TREASURY):
         for call in (("scheduleBatch", *batch, 100), ("executeBatch", *batch), ("cancel", salt)):
-            assert assembly.would_on_evm(sender, "OpenTimelock", *call) == (
+            assert boxed.would_on_evm(sender, "OpenTimelock", *call) == (
                 "AccessControlUnauthorizedAccount"
             )
         admin = ("grantRole", bytes(32), sender)
-        assert assembly.would_on_evm(sender, "OpenTimelock", *admin) == (
+        assert boxed.would_on_evm(sender, "OpenTimelock", *admin) == (
             "AccessControlUnauthorizedAccount"
         )
-        assert (
-            assembly.would(sender, "OpenTimelock", "updateDelay", 0) == "TimelockUnauthorizedCaller"
-        )
-        assert assembly.would(sender, GOVERNOR, "setVotingDelay", 0) == "GovernorOnlyExecutor"
+        assert boxed.would(sender, "OpenTimelock", "updateDelay", 0) == "TimelockUnauthorizedCaller"
+        assert boxed.would(sender, GOVERNOR, "setVotingDelay", 0) == "GovernorOnlyExecutor"
     zero = bytes(32)
-    holders = [*ACCOUNTS, *assembly.addresses.values()]
-    admins = [a for a in holders if assembly.read_on_evm("OpenTimelock", "hasRole", zero, a)]
-    assert admins == [assembly.addresses["OpenTimelock"]]
+    holders = [*ACCOUNTS, *boxed.addresses.values()]
+    admins = [a for a in holders if boxed.read_on_evm("OpenTimelock", "hasRole", zero, a)]
+    assert admins == [boxed.addresses["OpenTimelock"]]
 
 
 def test_a_vote_names_a_guardian_once_for_one_pause(assembly: Assembly) -> None:
@@ -193,15 +197,15 @@ def test_a_vote_names_a_guardian_once_for_one_pause(assembly: Assembly) -> None:
     assert not assembly.read(RULES, "paused")
 
 
-def test_a_vote_names_a_successor_once(assembly: Assembly) -> None:
-    old, new = assembly.addresses["AttributionPool"], assembly.addresses["InferenceChannels"]
-    assembly.enacted((RULES, "nameSuccessor", (old, new)))
-    assert assembly.read(RULES, "successorOf", old) == new
-    timelock = assembly.addresses["OpenTimelock"]
-    again = (RULES, "nameSuccessor", old, assembly.addresses["OpenToken"])
-    assert assembly.would(timelock, *again) == "SuccessorExists"
+def test_a_vote_names_a_successor_once(boxed: Assembly) -> None:
+    old, new = boxed.addresses["AttributionPool"], boxed.addresses["InferenceChannels"]
+    boxed.enacted((RULES, "nameSuccessor", (old, new)))
+    assert boxed.read(RULES, "successorOf", old) == new
+    timelock = boxed.addresses["OpenTimelock"]
+    again = (RULES, "nameSuccessor", old, boxed.addresses["OpenToken"])
+    assert boxed.would(timelock, *again) == "SuccessorExists"
     for bad in (ACCOUNTS[1], new):
-        assert assembly.would(timelock, RULES, "nameSuccessor", new, bad) == "BadSuccessor"
+        assert boxed.would(timelock, RULES, "nameSuccessor", new, bad) == "BadSuccessor"
 
 
 def test_balances_stay_claimable_in_a_contract_that_has_a_successor(assembly: Assembly) -> None:

@@ -13,6 +13,12 @@ from tests.settlement.pair import ACCOUNTS, CHAIN_ID, KEYS, PARAMS, START
 RULES = "RuleRegistry"
 
 
+@pytest.fixture
+def boxed() -> Scene:
+    """In the box, where also the timelock may begin a call."""
+    return Scene(box=True)
+
+
 def test_version_1_is_the_genesis_and_in_force_since_deployment(scene: Scene) -> None:
     assert scene.read(RULES, "lastVersion") == 1
     assert scene.read(RULES, "rulesOf", 1) == PARAMS.rules.astuple()
@@ -66,16 +72,16 @@ OFF = {
 }
 
 
-def test_no_vote_leaves_the_rails(scene: Scene) -> None:
+def test_no_vote_leaves_the_rails(boxed: Scene) -> None:
     """Also one that passed: the timelock itself is refused."""
-    timelock, later = scene.addresses["OpenTimelock"], scene.now + 1
+    timelock, later = boxed.addresses["OpenTimelock"], boxed.now + 1
     for field, value in [(f, v) for f in OFF for v in OFF[f]]:
         rules = replace(PARAMS.rules, **{field: value})
-        assert scene.would(timelock, RULES, "append", rules.astuple(), later) == "OffTheRails"
+        assert boxed.would(timelock, RULES, "append", rules.astuple(), later) == "OffTheRails"
 
 
-def test_rules_at_the_rails_are_taken(scene: Scene) -> None:
-    timelock, later = scene.addresses["OpenTimelock"], scene.now + 1
+def test_rules_at_the_rails_are_taken(boxed: Scene) -> None:
+    timelock, later = boxed.addresses["OpenTimelock"], boxed.now + 1
     p = PARAMS.rules
     edges = [
         replace(p, contributors_bps=1_000, model_owner_bps=9_000),
@@ -89,14 +95,14 @@ def test_rules_at_the_rails_are_taken(scene: Scene) -> None:
         replace(p, window_seconds=20),
     ]
     for rules in edges:
-        assert not scene.would(timelock, RULES, "append", rules.astuple(), later)
+        assert not boxed.would(timelock, RULES, "append", rules.astuple(), later)
 
 
-def test_no_version_starts_in_the_past_or_before_another(scene: Scene) -> None:
-    timelock, rules = scene.addresses["OpenTimelock"], PARAMS.rules.astuple()
-    for start in (0, scene.now, 2**64):
-        assert scene.would(timelock, RULES, "append", rules, start) == "StartTooEarly"
-    assert not scene.would(timelock, RULES, "append", rules, scene.now + 1)
+def test_no_version_starts_in_the_past_or_before_another(boxed: Scene) -> None:
+    timelock, rules = boxed.addresses["OpenTimelock"], PARAMS.rules.astuple()
+    for start in (0, boxed.now, 2**64):
+        assert boxed.would(timelock, RULES, "append", rules, start) == "StartTooEarly"
+    assert not boxed.would(timelock, RULES, "append", rules, boxed.now + 1)
 
 
 def test_a_genesis_off_the_rails_is_not_deployed() -> None:

@@ -44,9 +44,6 @@ class Engine(Protocol):
     def view(self, to: str, data: bytes) -> Receipt:
         """A call that changes nothing, in the time of the last block."""
 
-    def attempt(self, sender: str, to: str, data: bytes) -> Receipt:
-        """A call by any address, a contract's too, of which nothing stays; logs may be left out."""
-
     def code(self, address: str) -> bytes:
         """The code at an address."""
 
@@ -81,6 +78,7 @@ class Box:
         return self._tried(Call(bytes(20), address_bytes(to), 0, data, 0))
 
     def attempt(self, sender: str, to: str, data: bytes) -> Receipt:
+        """A call by any address, of which nothing stays. revm lets no contract begin a transaction."""
         return self._tried(Call(address_bytes(sender), address_bytes(to), 0, data, BLOCK_GAS))
 
     def code(self, address: str) -> bytes:

@@ -129,7 +129,8 @@ class Pair:
         return refused
 
     def would_on_evm(self, sender: str, contract: str, function: str, *args: Any) -> str:
-        """``would`` of the bytecode alone, for functions that the models leave out."""
+        """``would`` of the bytecode alone, for functions that the models leave out; needs the box."""
+        assert isinstance(self.engine, Box)
         data = abi.function(contract, function, view=False).call_data(args)
         done = self.engine.attempt(sender, self.addresses[contract], data)
         return abi.error_name(done.data) if done.failed else ""

@@ -38,13 +38,6 @@ class Revm:
     def view(self, to: str, data: bytes) -> Receipt:
         return self._call(checksum(bytes(20)), to, data, static=True)
 
-    def attempt(self, sender: str, to: str, data: bytes) -> Receipt:
-        before = self._evm.snapshot()
-        receipt = self._call(sender, to, data)
-        if not receipt.failed:
-            self._evm.revert(before)
-        return receipt
-
     def code(self, address: str) -> bytes:
         return bytes(self._evm.get_code(address) or b"")[:-PADDING]
 
