@@ -45,9 +45,6 @@ class DeployParams:
     payout_delay: int
     reclaim_seconds: int
     close_seconds: int
-    host_bps: int
-    contributors_bps: int
-    owner_bps: int
     rules: Rules  # version 1
     guardian: str
     voting: Voting
@@ -86,9 +83,6 @@ def terms_of(
         payout_delay=params.window_seconds,
         reclaim_seconds=params.unit_seconds + params.judge_seconds + params.attribute_seconds,
         close_seconds=params.close_seconds,
-        host_bps=params.fee_host_bps,
-        contributors_bps=params.fee_contributors_bps,
-        owner_bps=params.fee_owner_bps,
         rules=genesis(params),
         guardian=treasury,
         voting=Voting(
@@ -151,11 +145,11 @@ def constructor_args(params: DeployParams, at: Mapping[str, str]) -> dict[str, t
     """Constructor arguments of every contract, in order of deployment."""
     token, registry, stake = at["OpenToken"], at["AssetRegistry"], at["WorkerStake"]
     slasher, pool = at["CommitteeSlasher"], at["AttributionPool"]
-    split = (params.host_bps, params.contributors_bps, params.owner_bps)
     quorum = (params.aggregators, params.aggregator_threshold)
     times = (params.window, params.unit_stake, params.reclaim_seconds)
     voting, timelock = params.voting, at["OpenTimelock"]
     terms = (voting.delay, voting.period, voting.threshold, voting.fee, params.treasury)
+    fees = (params.treasury, params.close_seconds)
     windows = (params.min_window, params.max_window)
     return {
         "OpenToken": (params.supply,),
@@ -164,7 +158,7 @@ def constructor_args(params: DeployParams, at: Mapping[str, str]) -> dict[str, t
         "WorkerStake": (token, registry, slasher, pool, params.unbonding_seconds),
         "CommitteeSlasher": (stake, params.committee, params.committee_threshold),
         "AttributionPool": (token, registry, stake, *quorum, *times),
-        "InferenceChannels": (token, registry, pool, params.treasury, split, params.close_seconds),
+        "InferenceChannels": (token, registry, pool, at["RuleRegistry"], *fees),
         "RuleRegistry": (timelock, params.guardian, *windows, params.rules.astuple()),
         "GOpen": (token,),
         "OpenTimelock": (voting.timelock, at["OpenGovernor"]),

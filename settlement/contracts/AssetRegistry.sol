@@ -35,6 +35,7 @@ contract AssetRegistry {
     mapping(address operator => uint256 indexPlusOne) private _index;
     mapping(bytes32 id => Datanet) private _datanets;
     mapping(bytes32 id => Model) private _models;
+    mapping(bytes32 id => bytes32[]) private _lineages;
 
     event OwnerRegistered(uint256 indexed index, address indexed operator, address payout);
     event PayoutScheduled(uint256 indexed index, address payout, uint256 effectiveAt);
@@ -113,6 +114,7 @@ contract AssetRegistry {
         if (lineage.length > MAX_LINEAGE) revert LineageTooLong(lineage.length);
         if (_models[id].owner != 0) revert AssetExists(id);
         _models[id] = Model(uint64(owner + 1), royaltyBps);
+        _lineages[id] = lineage;
         emit ModelRegistered(id, owner, lineage, royaltyBps);
     }
 
@@ -175,6 +177,16 @@ contract AssetRegistry {
     function royaltyOf(bytes32 id) external view returns (uint16) {
         if (_models[id].owner == 0) revert UnknownAsset(id);
         return _models[id].royaltyBps;
+    }
+
+    /// @notice Royalty of a model in basis points, 0 for an unregistered one.
+    function royaltyBpsOf(bytes32 id) external view returns (uint16) {
+        return _models[id].royaltyBps;
+    }
+
+    /// @notice The ancestors that a model names, registered or not; none for an unregistered model.
+    function lineageOf(bytes32 id) external view returns (bytes32[] memory) {
+        return _lineages[id];
     }
 
     /// @notice The payout address of a model's owner, zero for an unregistered model.

@@ -3,238 +3,246 @@ pragma solidity 0.8.37;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {FeeSplitter} from "./FeeSplitter.sol";
 import {AssetRegistry} from "./AssetRegistry.sol";
 import {AttributionPool} from "./AttributionPool.sol";
 import {OpenToken} from "./OpenToken.sol";
+import {RuleRegistry} from "./RuleRegistry.sol";
+import {IInferenceChannels} from "./interfaces/IInferenceChannels.sol";
 
-/// @title Paid answers: a payer's deposit for one host, spent by cumulative vouchers.
-/// @notice A voucher signs (channel, ceiling, hash of the usage list), so a host cannot serve one asset
-/// and claim another. Each asset's new amount is split by fixed basis points: host, the asset's fee
-/// pot in the AttributionPool for its contributors, the model's owner; the treasury gets the remainder.
-/// @dev Invariants: spent <= the highest claimed ceiling <= deposit; the amounts of an asset and rule
-/// version never fall; the coins of this contract cover deposit - spent of all channels.
-contract InferenceChannels is EIP712 {
+/// @dev See IInferenceChannels: its invariants are this contract's.
+contract InferenceChannels is FeeSplitter, EIP712, ReentrancyGuardTransient {
     using SafeERC20 for OpenToken;
 
     struct Channel {
         address payer;
+        uint64 closesAt; // unix seconds; 0: open
+        bool closed;
+        bool hosting;
         address host;
-        uint256 deposit; // base units
-        uint256 spent; // base units
-        uint256 closesAt; // unix seconds; 0: open
+        uint128 deposit;
+        uint128 spent;
     }
 
-    struct Usage {
-        bytes32 asset;
-        uint32 ruleVersion;
-        uint256 cumulative; // base units
-    }
-
-    struct Split {
-        uint16 hostBps;
-        uint16 contributorsBps;
-        uint16 ownerBps;
+    /// One entry's books. Normally both are of one version, hence one slot.
+    struct Account {
+        uint128 claimed; // of the entry of this version
+        uint128 due; // booked under this version, not swept
     }
 
     bytes32 public constant VOUCHER_TYPEHASH =
         keccak256("Voucher(bytes32 channel,uint256 ceiling,bytes32 usageHash)");
     /// Most entries in a usage list.
     uint256 public constant MAX_USAGE = 32;
-
-    OpenToken public immutable token;
-    AssetRegistry public immutable registry;
-    AttributionPool public immutable pool;
-    address public immutable treasury;
-    uint16 public immutable hostBps;
-    uint16 public immutable contributorsBps;
-    uint16 public immutable ownerBps;
     /// Seconds from startClose to close, in which the host may still claim.
     uint256 public immutable closeSeconds;
 
     mapping(bytes32 id => Channel) private _channels;
-    mapping(bytes32 id => mapping(bytes32 asset => mapping(uint32 rule => uint256))) private _used;
-
-    event ChannelOpened(
-        bytes32 indexed channel,
-        address indexed payer,
-        address indexed host,
-        bytes32 salt,
-        uint256 amount
-    );
-    event ChannelToppedUp(bytes32 indexed channel, address indexed source, uint256 amount);
-    event VoucherClaimed(bytes32 indexed channel, uint256 ceiling, uint256 paid);
-    event FeeSplit(
-        bytes32 indexed channel,
-        bytes32 indexed asset,
-        uint256 delta,
-        uint256 host,
-        uint256 owner,
-        uint256 contributors,
-        uint256 treasury
-    );
-    event ChannelClosing(bytes32 indexed channel, uint256 closesAt);
-    event ChannelClosed(bytes32 indexed channel, uint256 refund);
-
-    /// The basis points sum to more than 10,000, or the treasury is the zero address.
-    error BadSplit();
-    /// The amount must be positive.
-    error ZeroAmount();
-    /// The payer has a channel with this salt.
-    error ChannelExists(bytes32 channel);
-    /// No channel has this id, or it is closed.
-    error UnknownChannel(bytes32 channel);
-    /// The channel is closing.
-    error ChannelIsClosing(bytes32 channel);
-    /// Only the payer may do this.
-    error NotPayer(bytes32 channel, address caller);
-    /// The close was not started, or its time is not over.
-    error CloseAhead(uint256 closesAt);
-    /// The voucher promises more than the deposit.
-    error CeilingAboveDeposit(uint256 ceiling, uint256 deposit);
-    /// A usage list has 1 to MAX_USAGE entries.
-    error BadUsageLength(uint256 length);
-    /// Entries must ascend strictly by (asset, ruleVersion).
-    error UsageUnsorted(uint256 position);
-    /// An entry is above the ceiling.
-    error UsageAboveCeiling(bytes32 asset, uint256 cumulative, uint256 ceiling);
-    /// An entry is below what was claimed for it before.
-    error UsageNotMonotone(bytes32 asset, uint256 cumulative, uint256 claimed);
-    /// All that was used is above the ceiling.
-    error SpentAboveCeiling(uint256 spent, uint256 ceiling);
-    /// The voucher adds nothing.
-    error NothingToClaim(bytes32 channel);
-    /// The voucher is not signed by the payer.
-    error WrongSigner(address signer, address payer);
+    mapping(bytes32 id => mapping(bytes32 asset => mapping(uint32 rule => Account))) private _accounts;
 
     constructor(
         OpenToken token_,
         AssetRegistry registry_,
         AttributionPool pool_,
+        RuleRegistry rules_,
         address treasury_,
-        Split memory split,
         uint32 closeSeconds_
-    ) EIP712("InferenceChannels", "1") {
-        uint256 sum = uint256(split.hostBps) + split.contributorsBps + split.ownerBps;
-        if (sum > 10_000 || treasury_ == address(0)) revert BadSplit();
-        token = token_;
-        registry = registry_;
-        pool = pool_;
-        treasury = treasury_;
-        hostBps = split.hostBps;
-        contributorsBps = split.contributorsBps;
-        ownerBps = split.ownerBps;
+    ) FeeSplitter(token_, registry_, pool_, rules_, treasury_) EIP712("InferenceChannels", "1") {
         closeSeconds = closeSeconds_;
-        token_.approve(address(pool_), type(uint256).max);
     }
 
-    /// @notice The id of a payer's channel.
-    function channelId(address payer, bytes32 salt) public pure returns (bytes32) {
+    /// @inheritdoc IInferenceChannels
+    function channelId(address payer, bytes32 salt) public pure override returns (bytes32) {
         return keccak256(abi.encode(payer, salt));
     }
 
-    /// @notice The fee pot of an asset in a channel.
-    function feePot(bytes32 channel, bytes32 asset) public view returns (bytes32) {
-        return pool.potId(address(this), keccak256(abi.encode(channel, asset)));
+    /// @inheritdoc IInferenceChannels
+    function open(
+        bytes32 salt,
+        address host,
+        uint256 amount
+    ) external override nonReentrant returns (bytes32) {
+        return _open(salt, host, amount, false);
     }
 
-    /// @notice Open a channel to a registered operator with coins of the caller, who signs its vouchers.
-    function open(bytes32 salt, address host, uint256 amount) external returns (bytes32 channel) {
-        if (amount == 0) revert ZeroAmount();
-        registry.ownerIndex(host);
-        channel = channelId(msg.sender, salt);
-        if (_channels[channel].payer != address(0)) revert ChannelExists(channel);
-        _channels[channel] = Channel(msg.sender, host, amount, 0, 0);
-        emit ChannelOpened(channel, msg.sender, host, salt, amount);
-        token.safeTransferFrom(msg.sender, address(this), amount);
+    /// @inheritdoc IInferenceChannels
+    function openHosting(
+        bytes32 salt,
+        address host,
+        uint256 amount
+    ) external override nonReentrant returns (bytes32) {
+        return _open(salt, host, amount, true);
     }
 
-    /// @notice Add the caller's coins to an open channel.
-    function topUp(bytes32 channel, uint256 amount) external {
-        if (amount == 0) revert ZeroAmount();
-        Channel storage c = _open(channel);
+    /// @inheritdoc IInferenceChannels
+    function openWithPermit(
+        bytes32 salt,
+        address host,
+        uint256 amount,
+        Permit calldata p
+    ) external override nonReentrant returns (bytes32) {
+        // Whoever saw the permit may have used it first: then the allowance is there all the same.
+        try token.permit(msg.sender, address(this), amount, p.deadline, p.v, p.r, p.s) {} catch {}
+        return _open(salt, host, amount, false);
+    }
+
+    /// @inheritdoc IInferenceChannels
+    function topUp(bytes32 channel, uint256 amount) external override nonReentrant {
+        Channel storage c = _live(channel);
         if (c.closesAt != 0) revert ChannelIsClosing(channel);
-        c.deposit += amount;
+        _checkAmount(amount);
+        c.deposit += uint128(amount);
         emit ChannelToppedUp(channel, msg.sender, amount);
-        token.safeTransferFrom(msg.sender, address(this), amount);
+        _take(amount);
     }
 
-    /// @notice Pay out what the payer's voucher adds to all claimed before; by anyone, at any time until
-    /// the channel is closed.
+    /// @inheritdoc IInferenceChannels
     function claim(
         bytes32 channel,
         uint256 ceiling,
         Usage[] calldata usage,
         bytes calldata signature
-    ) external {
-        Channel storage c = _open(channel);
-        if (ceiling > c.deposit) revert CeilingAboveDeposit(ceiling, c.deposit);
+    ) external override {
+        Channel storage c = _live(channel);
+        (uint256 deposit, uint256 spent) = (c.deposit, c.spent);
+        if (ceiling > deposit) revert CeilingAboveDeposit(ceiling, deposit);
         if (usage.length == 0 || usage.length > MAX_USAGE) revert BadUsageLength(usage.length);
-        _checkSigner(c.payer, channel, ceiling, usage, signature);
-        uint256 paid = 0;
-        uint256 hostSum = 0;
-        uint256 treasurySum = 0;
-        for (uint256 i = 0; i < usage.length; ++i) {
-            if (i != 0) _checkOrder(usage, i);
-            uint256 delta = _advance(channel, ceiling, usage[i]);
-            if (delta == 0) continue;
-            (uint256 forHost, uint256 forTreasury) = _split(channel, usage[i].asset, delta);
-            paid += delta;
-            hostSum += forHost;
-            treasurySum += forTreasury;
-        }
+        address payer = c.payer;
+        _checkSigner(payer, channel, ceiling, usage, signature);
+        if (c.hosting) _checkOwner(payer, usage);
+        uint256 paid = _bookAll(channel, ceiling, usage);
         if (paid == 0) revert NothingToClaim(channel);
-        c.spent += paid;
-        if (c.spent > ceiling) revert SpentAboveCeiling(c.spent, ceiling);
+        if (spent + paid > ceiling) revert SpentAboveCeiling(spent + paid, ceiling);
+        c.spent = uint128(spent + paid);
         emit VoucherClaimed(channel, ceiling, paid);
-        if (hostSum != 0) token.safeTransfer(registry.payoutOfOperator(c.host), hostSum);
-        if (treasurySum != 0) token.safeTransfer(treasury, treasurySum);
     }
 
-    /// @notice Start the close; by the payer. The host has closeSeconds to claim its last voucher.
-    function startClose(bytes32 channel) external {
-        Channel storage c = _open(channel);
+    /// @inheritdoc IInferenceChannels
+    function claimMany(Voucher[] calldata vouchers) external override {
+        for (uint256 i = 0; i < vouchers.length; ++i) {
+            Voucher calldata v = vouchers[i];
+            try this.claim(v.channel, v.ceiling, v.usage, v.signature) {
+                continue;
+            } catch {
+                emit ClaimSkipped(v.channel);
+            }
+        }
+    }
+
+    /// @inheritdoc IInferenceChannels
+    function sweep(bytes32 channel, Booked[] calldata parts) external override nonReentrant {
+        Channel storage c = _channels[channel];
+        if (c.payer == address(0)) revert UnknownChannel(channel);
+        uint256 forHost = 0;
+        uint256 forTreasury = 0;
+        for (uint256 i = 0; i < parts.length; ++i) {
+            Booked calldata part = parts[i];
+            Account storage account = _accounts[channel][part.asset][part.ruleVersion];
+            uint256 due = account.due;
+            if (due == 0) revert NothingDue(part.asset, part.ruleVersion);
+            account.due = 0;
+            (uint256 host, uint256 rest) = c.hosting
+                ? _keep(channel, part, due)
+                : _split(channel, part, due);
+            forHost += host;
+            forTreasury += rest;
+        }
+        if (forHost != 0) token.safeTransfer(registry.payoutOfOperator(c.host), forHost);
+        if (forTreasury != 0) token.safeTransfer(treasury, forTreasury);
+    }
+
+    /// @inheritdoc IInferenceChannels
+    function startClose(bytes32 channel) external override {
+        Channel storage c = _live(channel);
         if (msg.sender != c.payer) revert NotPayer(channel, msg.sender);
         if (c.closesAt != 0) revert ChannelIsClosing(channel);
-        c.closesAt = block.timestamp + closeSeconds;
+        c.closesAt = uint64(block.timestamp + closeSeconds);
         emit ChannelClosing(channel, c.closesAt);
     }
 
-    /// @notice Refund the payer after the delay; by anyone. The id stays taken for ever.
-    function close(bytes32 channel) external {
-        Channel storage c = _open(channel);
+    /// @inheritdoc IInferenceChannels
+    function close(bytes32 channel) external override nonReentrant {
+        Channel storage c = _live(channel);
         if (c.closesAt == 0 || block.timestamp < c.closesAt) revert CloseAhead(c.closesAt);
         uint256 refund = c.deposit - c.spent;
         c.deposit = c.spent;
-        c.host = address(0);
+        c.closed = true;
         emit ChannelClosed(channel, refund);
         if (refund != 0) token.safeTransfer(c.payer, refund);
     }
 
-    /// @notice A channel's facts; the host is zero once it is closed, the payer for an unknown one.
+    /// @inheritdoc IInferenceChannels
     function channelOf(
         bytes32 channel
     )
         external
         view
-        returns (address payer, address host, uint256 deposit, uint256 spent, uint256 closesAt)
+        override
+        returns (
+            address payer,
+            address host,
+            uint256 deposit,
+            uint256 spent,
+            uint256 closesAt,
+            bool closed,
+            bool hosting
+        )
     {
         Channel storage c = _channels[channel];
-        return (c.payer, c.host, c.deposit, c.spent, c.closesAt);
+        return (c.payer, c.host, c.deposit, c.spent, c.closesAt, c.closed, c.hosting);
     }
 
-    /// @notice Base units claimed so far for an asset under a rule version.
+    /// @inheritdoc IInferenceChannels
     function usedOf(
         bytes32 channel,
         bytes32 asset,
         uint32 ruleVersion
-    ) external view returns (uint256) {
-        return _used[channel][asset][ruleVersion];
+    ) external view override returns (uint256) {
+        return _accounts[channel][asset][ruleVersion].claimed;
     }
 
-    function _open(bytes32 channel) private view returns (Channel storage c) {
+    /// @inheritdoc IInferenceChannels
+    function dueOf(
+        bytes32 channel,
+        bytes32 asset,
+        uint32 ruleVersion
+    ) external view override returns (uint256) {
+        return _accounts[channel][asset][ruleVersion].due;
+    }
+
+    function _open(
+        bytes32 salt,
+        address host,
+        uint256 amount,
+        bool hosting
+    ) private returns (bytes32 channel) {
+        if (rules.paused()) revert OpensPaused();
+        _checkAmount(amount);
+        registry.ownerIndex(host);
+        channel = channelId(msg.sender, salt);
+        if (_channels[channel].payer != address(0)) revert ChannelExists(channel);
+        _channels[channel] = Channel(msg.sender, 0, false, hosting, host, uint128(amount), 0);
+        emit ChannelOpened(channel, msg.sender, host, salt, amount, hosting);
+        _take(amount);
+    }
+
+    function _live(bytes32 channel) private view returns (Channel storage c) {
         c = _channels[channel];
-        if (c.host == address(0)) revert UnknownChannel(channel);
+        if (c.payer == address(0) || c.closed) revert UnknownChannel(channel);
+    }
+
+    function _checkAmount(uint256 amount) private pure {
+        if (amount == 0 || amount > type(uint128).max) revert BadAmount(amount);
+    }
+
+    /// @dev The deposit counts what was promised, so exactly that must arrive.
+    function _take(uint256 amount) private {
+        uint256 before = token.balanceOf(address(this));
+        token.safeTransferFrom(msg.sender, address(this), amount);
+        uint256 arrived = token.balanceOf(address(this)) - before;
+        if (arrived != amount) revert WrongCoin(arrived, amount);
     }
 
     function _checkSigner(
@@ -250,6 +258,29 @@ contract InferenceChannels is EIP712 {
         if (signer != payer) revert WrongSigner(signer, payer);
     }
 
+    function _checkOwner(address payer, Usage[] calldata usage) private view {
+        for (uint256 i = 0; i < usage.length; ++i) {
+            bytes32 asset = usage[i].asset;
+            if (registry.operatorOf(registry.modelOwner(asset)) != payer) {
+                revert NotModelOwner(asset, payer);
+            }
+        }
+    }
+
+    function _bookAll(
+        bytes32 channel,
+        uint256 ceiling,
+        Usage[] calldata usage
+    ) private returns (uint256 paid) {
+        uint32 inForce = rules.versionAt(block.timestamp);
+        for (uint256 i = 0; i < usage.length; ++i) {
+            if (i != 0) _checkOrder(usage, i);
+            Usage calldata entry = usage[i];
+            if (entry.ruleVersion > inForce) revert RulesAhead(entry.ruleVersion, inForce);
+            paid += _book(channel, ceiling, entry, inForce);
+        }
+    }
+
     function _checkOrder(Usage[] calldata usage, uint256 i) private pure {
         Usage calldata left = usage[i - 1];
         Usage calldata right = usage[i];
@@ -258,41 +289,34 @@ contract InferenceChannels is EIP712 {
         if (!ascends) revert UsageUnsorted(i);
     }
 
-    function _advance(
+    function _book(
         bytes32 channel,
         uint256 ceiling,
-        Usage calldata entry
-    ) private returns (uint256) {
-        uint256 before = _used[channel][entry.asset][entry.ruleVersion];
-        if (entry.cumulative > ceiling) {
-            revert UsageAboveCeiling(entry.asset, entry.cumulative, ceiling);
+        Usage calldata entry,
+        uint32 inForce
+    ) private returns (uint256 delta) {
+        (bytes32 asset, uint32 version) = (entry.asset, entry.ruleVersion);
+        Account storage account = _accounts[channel][asset][version];
+        uint256 before = account.claimed;
+        uint256 cumulative = entry.cumulative;
+        // The ceiling is at most the deposit, which fits 128 bits.
+        if (cumulative > ceiling) revert UsageAboveCeiling(asset, cumulative, ceiling);
+        if (cumulative < before) revert UsageNotMonotone(asset, cumulative, before);
+        delta = cumulative - before;
+        if (delta == 0) return 0;
+        account.claimed = uint128(cumulative);
+        uint32 under = version;
+        if (version != inForce && _isOver(version)) {
+            under = inForce;
+            account = _accounts[channel][asset][inForce];
         }
-        if (entry.cumulative < before) {
-            revert UsageNotMonotone(entry.asset, entry.cumulative, before);
-        }
-        _used[channel][entry.asset][entry.ruleVersion] = entry.cumulative;
-        return entry.cumulative - before;
+        account.due += uint128(delta);
+        emit UsageBooked(channel, asset, version, under, delta);
     }
 
-    function _split(
-        bytes32 channel,
-        bytes32 asset,
-        uint256 delta
-    ) private returns (uint256 forHost, uint256 forTreasury) {
-        forHost = (delta * hostBps) / 10_000;
-        uint256 forContributors = (delta * contributorsBps) / 10_000;
-        address payout = registry.modelPayout(asset);
-        uint256 forOwner = payout == address(0) ? 0 : (delta * ownerBps) / 10_000;
-        forTreasury = delta - forHost - forContributors - forOwner;
-        emit FeeSplit(channel, asset, delta, forHost, forOwner, forContributors, forTreasury);
-        if (forContributors != 0) _credit(channel, asset, forContributors);
-        if (forOwner != 0) token.safeTransfer(payout, forOwner);
-    }
-
-    function _credit(bytes32 channel, bytes32 asset, uint256 amount) private {
-        bytes32 pot = feePot(channel, asset);
-        (, , , , , , uint256 touched) = pool.potOf(pot);
-        if (touched != 0) pool.topUp(pot, amount);
-        else pool.fund(keccak256(abi.encode(channel, asset)), amount, 0, 0, asset);
+    /// @dev Whether the version's successor has been in force for longer than closeSeconds. Version 0
+    /// never was in force.
+    function _isOver(uint32 version) private view returns (bool) {
+        return version == 0 || block.timestamp > rules.effectiveAt(version + 1) + closeSeconds;
     }
 }

@@ -1,47 +1,42 @@
-"""Model of ``InferenceChannels``: deposits spent by cumulative vouchers, split by asset."""
+"""Model of ``InferenceChannels``: deposits spent by cumulative vouchers, booked, then swept."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from eth_utils.crypto import keccak
-
 from protocol import typed_data
+from protocol.errors import Reverted
 from protocol.ids import address_bytes
-from settlement.models.ledger import MAX_UINT, ZERO_ADDRESS, Env, Model, Table, add, revert
+from settlement.models.fees import Booked, FeeSplitter
+from settlement.models.ledger import MAX_UINT128, ZERO_ADDRESS, Env, Table, add, revert
 from settlement.models.pool import AttributionPool
-from settlement.models.pots import pot_id
 from settlement.models.quorum import recover
-from settlement.models.registry import ALL_BPS, AssetRegistry
+from settlement.models.registry import AssetRegistry
+from settlement.models.rules import RuleRegistry
 from settlement.models.token import OpenToken
 from settlement.vouchers import Usage, channel_id, usage_hash
 
 MAX_USAGE = 32
+UsageTuple = tuple[bytes, int, int]
+VoucherTuple = tuple[bytes, int, Sequence[UsageTuple], bytes]
+PermitTuple = tuple[int, int, bytes, bytes]  # deadline, v, r, s
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One payer's deposit for one host; the host is zero once closed."""
+    """One payer's deposit for one host; the payer is zero in an unknown one."""
 
     payer: str = ZERO_ADDRESS
     host: str = ZERO_ADDRESS
     deposit: int = 0
     spent: int = 0
     closes_at: int = 0
+    closed: bool = False
+    hosting: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelTerms:
-    """Constructor parameters: treasury, basis points by party, seconds of the closing delay."""
-
-    treasury: str
-    host_bps: int
-    contributors_bps: int
-    owner_bps: int
-    close_seconds: int
-
-
-class InferenceChannels(Model):
-    """Paid answers."""
+class InferenceChannels(FeeSplitter):
+    """Paid answers, and paid hosting."""
 
     NAME = "InferenceChannels"
 
@@ -52,36 +47,42 @@ class InferenceChannels(Model):
         token: OpenToken,
         registry: AssetRegistry,
         pool: AttributionPool,
-        terms: ChannelTerms,
+        rules: RuleRegistry,
+        treasury: str,
+        close_seconds: int,
     ) -> None:
-        super().__init__(env, address)
-        shares = terms.host_bps + terms.contributors_bps + terms.owner_bps
-        if shares > ALL_BPS or terms.treasury == ZERO_ADDRESS:
-            raise revert("BadSplit")
-        self._token = token
-        self._registry = registry
-        self._pool = pool
-        self._terms = terms
+        super().__init__(env, address, token, registry, pool, rules, treasury)
+        self._close_seconds = close_seconds
         self._channels: Table[bytes, Channel] = Table(env, Channel())
-        self._used: Table[tuple[bytes, bytes, int], int] = Table(env, 0)
-        token.approve(address, pool.address, MAX_UINT)
+        self._claimed: Table[tuple[bytes, bytes, int], int] = Table(env, 0)
+        self._due: Table[tuple[bytes, bytes, int], int] = Table(env, 0)
 
     def open(self, sender: str, salt: bytes, host: str, amount: int) -> bytes:
-        _positive(amount)
-        self._registry.ownerIndex(host)
-        channel = channel_id(sender, salt)
-        if self._channels[channel].payer != ZERO_ADDRESS:
-            raise revert("ChannelExists", channel)
-        self._channels[channel] = Channel(sender, host, amount)
-        parties = {"channel": channel, "payer": sender, "host": host}
-        self.emit("ChannelOpened", {**parties, "salt": salt, "amount": amount})
-        self._token.transferFrom(self.address, sender, self.address, amount)
-        return channel
+        return self._open(sender, salt, host, amount, False)
+
+    def openHosting(self, sender: str, salt: bytes, host: str, amount: int) -> bytes:
+        return self._open(sender, salt, host, amount, True)
+
+    def openWithPermit(
+        self, sender: str, salt: bytes, host: str, amount: int, permit: PermitTuple
+    ) -> bytes:
+        deadline, v, r, s = permit
+        owner = self.address
+        with suppress(Reverted):  # whoever saw the permit may have used it first
+            self.env.attempt(
+                lambda: self._token.permit(owner, sender, owner, amount, deadline, v, r, s)
+            )
+        return self._open(sender, salt, host, amount, False)
 
     def topUp(self, sender: str, channel: bytes, amount: int) -> None:
-        _positive(amount)
-        c = self._staying_open(channel)
-        self._channels[channel] = replace(c, deposit=add(c.deposit, amount))
+        c = self._live(channel)
+        if c.closes_at:
+            raise revert("ChannelIsClosing", channel)
+        _check_amount(amount)
+        deposit = add(c.deposit, amount)
+        if deposit > MAX_UINT128:
+            raise revert("Panic", 0x11)
+        self._channels[channel] = replace(c, deposit=deposit)
         self.emit("ChannelToppedUp", {"channel": channel, "source": sender, "amount": amount})
         self._token.transferFrom(self.address, sender, self.address, amount)
 
@@ -90,94 +91,109 @@ class InferenceChannels(Model):
         _sender: str,
         channel: bytes,
         ceiling: int,
-        usage: Sequence[tuple[bytes, int, int]],
+        usage: Sequence[UsageTuple],
         signature: bytes,
     ) -> None:
-        c = self._open(channel)
+        c = self._live(channel)
         if ceiling > c.deposit:
             raise revert("CeilingAboveDeposit", ceiling, c.deposit)
         if not 0 < len(usage) <= MAX_USAGE:
             raise revert("BadUsageLength", len(usage))
         entries = [Usage(*entry) for entry in usage]
         self._check_signer(c.payer, channel, ceiling, entries, signature)
-        paid, for_host, for_treasury = self._split_all(channel, ceiling, entries)
+        if c.hosting:
+            self._check_owner(c.payer, entries)
+        paid = self._book_all(channel, ceiling, entries)
         if paid == 0:
             raise revert("NothingToClaim", channel)
         if c.spent + paid > ceiling:
             raise revert("SpentAboveCeiling", c.spent + paid, ceiling)
         self._channels[channel] = replace(c, spent=c.spent + paid)
         self.emit("VoucherClaimed", {"channel": channel, "ceiling": ceiling, "paid": paid})
+
+    def claimMany(self, _sender: str, vouchers: Sequence[VoucherTuple]) -> None:
+        for voucher in vouchers:
+            try:
+                self.env.attempt(lambda v=voucher: self.claim(self.address, *v))  # type: ignore[misc]
+            except Reverted:
+                self.emit("ClaimSkipped", {"channel": voucher[0]})
+
+    def sweep(self, _sender: str, channel: bytes, parts: Sequence[Booked]) -> None:
+        c = self._channels[channel]
+        if c.payer == ZERO_ADDRESS:
+            raise revert("UnknownChannel", channel)
+        for_host = for_treasury = 0
+        for asset, version in parts:
+            due = self._due[channel, asset, version]
+            if not due:
+                raise revert("NothingDue", asset, version)
+            self._due[channel, asset, version] = 0
+            if c.hosting:
+                self.emit_split(channel, (asset, version), due, due, 0, 0, 0, 0)
+                for_host += due
+                continue
+            host, treasury = self.split(channel, (asset, version), due)
+            for_host, for_treasury = for_host + host, for_treasury + treasury
         if for_host:
             self._token.transfer(self.address, self._registry.payoutOfOperator(c.host), for_host)
         if for_treasury:
-            self._token.transfer(self.address, self._terms.treasury, for_treasury)
+            self._token.transfer(self.address, self._treasury, for_treasury)
 
     def startClose(self, sender: str, channel: bytes) -> None:
-        c = self._open(channel)
+        c = self._live(channel)
         if sender != c.payer:
             raise revert("NotPayer", channel, sender)
-        self._staying_open(channel)
-        closes_at = self.env.now + self._terms.close_seconds
+        if c.closes_at:
+            raise revert("ChannelIsClosing", channel)
+        closes_at = self.env.now + self._close_seconds
         self._channels[channel] = replace(c, closes_at=closes_at)
         self.emit("ChannelClosing", {"channel": channel, "closesAt": closes_at})
 
     def close(self, _sender: str, channel: bytes) -> None:
-        c = self._open(channel)
+        c = self._live(channel)
         if c.closes_at == 0 or self.env.now < c.closes_at:
             raise revert("CloseAhead", c.closes_at)
         refund = c.deposit - c.spent
-        self._channels[channel] = replace(c, deposit=c.spent, host=ZERO_ADDRESS)
+        self._channels[channel] = replace(c, deposit=c.spent, closed=True)
         self.emit("ChannelClosed", {"channel": channel, "refund": refund})
         if refund:
             self._token.transfer(self.address, c.payer, refund)
 
-    def token(self) -> str:
-        return self._token.address
-
-    def registry(self) -> str:
-        return self._registry.address
-
-    def pool(self) -> str:
-        return self._pool.address
-
-    def treasury(self) -> str:
-        return self._terms.treasury
-
-    def hostBps(self) -> int:
-        return self._terms.host_bps
-
-    def contributorsBps(self) -> int:
-        return self._terms.contributors_bps
-
-    def ownerBps(self) -> int:
-        return self._terms.owner_bps
-
     def closeSeconds(self) -> int:
-        return self._terms.close_seconds
+        return self._close_seconds
 
     def channelId(self, payer: str, salt: bytes) -> bytes:
         return channel_id(payer, salt)
 
-    def feePot(self, channel: bytes, asset: bytes) -> bytes:
-        return pot_id(self.address, keccak(channel + asset))
-
-    def channelOf(self, channel: bytes) -> tuple[str, str, int, int, int]:
+    def channelOf(self, channel: bytes) -> tuple[str, str, int, int, int, bool, bool]:
         c = self._channels[channel]
-        return c.payer, c.host, c.deposit, c.spent, c.closes_at
+        return c.payer, c.host, c.deposit, c.spent, c.closes_at, c.closed, c.hosting
 
     def usedOf(self, channel: bytes, asset: bytes, ruleVersion: int) -> int:
-        return self._used[channel, asset, ruleVersion]
+        return self._claimed[channel, asset, ruleVersion]
 
-    def _open(self, channel: bytes) -> Channel:
+    def dueOf(self, channel: bytes, asset: bytes, ruleVersion: int) -> int:
+        return self._due[channel, asset, ruleVersion]
+
+    def _open(self, sender: str, salt: bytes, host: str, amount: int, hosting: bool) -> bytes:
+        if self._rules.paused():
+            raise revert("OpensPaused")
+        _check_amount(amount)
+        self._registry.ownerIndex(host)
+        channel = channel_id(sender, salt)
+        if self._channels[channel].payer != ZERO_ADDRESS:
+            raise revert("ChannelExists", channel)
+        self._channels[channel] = Channel(sender, host, amount, hosting=hosting)
+        parties = {"channel": channel, "payer": sender, "host": host}
+        told = {**parties, "salt": salt, "amount": amount, "hosting": hosting}
+        self.emit("ChannelOpened", told)
+        self._token.transferFrom(self.address, sender, self.address, amount)
+        return channel
+
+    def _live(self, channel: bytes) -> Channel:
         c = self._channels[channel]
-        if c.host == ZERO_ADDRESS:
+        if c.payer == ZERO_ADDRESS or c.closed:
             raise revert("UnknownChannel", channel)
-        return c
-
-    def _staying_open(self, channel: bytes) -> Channel:
-        c = self._open(channel)
-        if c.closes_at:
-            raise revert("ChannelIsClosing", channel)
         return c
 
     def _check_signer(
@@ -189,50 +205,47 @@ class InferenceChannels(Model):
         if signer != payer:
             raise revert("WrongSigner", signer, payer)
 
-    def _split_all(self, channel: bytes, ceiling: int, usage: list[Usage]) -> tuple[int, int, int]:
-        """Sums of (paid, host, treasury) over all entries, in order."""
-        sums = [0, 0, 0]
+    def _check_owner(self, payer: str, usage: list[Usage]) -> None:
+        for entry in usage:
+            if self._registry.operatorOf(self._registry.modelOwner(entry.asset)) != payer:
+                raise revert("NotModelOwner", entry.asset, payer)
+
+    def _book_all(self, channel: bytes, ceiling: int, usage: list[Usage]) -> int:
+        """The sum of what all entries add, in order."""
+        in_force, paid = self._rules.versionAt(self.env.now), 0
         for position, entry in enumerate(usage):
             if position and not usage[position - 1].key < entry.key:
                 raise revert("UsageUnsorted", position)
-            delta = self._advance(channel, ceiling, entry)
-            if delta:
-                host, treasury = self._split(channel, entry.asset, delta)
-                sums = [sums[0] + delta, sums[1] + host, sums[2] + treasury]
-        return sums[0], sums[1], sums[2]
+            if entry.rule_version > in_force:
+                raise revert("RulesAhead", entry.rule_version, in_force)
+            paid += self._book(channel, ceiling, entry, in_force)
+        return paid
 
-    def _advance(self, channel: bytes, ceiling: int, entry: Usage) -> int:
+    def _book(self, channel: bytes, ceiling: int, entry: Usage, in_force: int) -> int:
         key = channel, entry.asset, entry.rule_version
-        before = self._used[key]
+        before = self._claimed[key]
         if entry.cumulative > ceiling:
             raise revert("UsageAboveCeiling", entry.asset, entry.cumulative, ceiling)
         if entry.cumulative < before:
             raise revert("UsageNotMonotone", entry.asset, entry.cumulative, before)
-        self._used[key] = entry.cumulative
-        return entry.cumulative - before
+        delta = entry.cumulative - before
+        if not delta:
+            return 0
+        self._claimed[key] = entry.cumulative
+        over = entry.rule_version != in_force and self._is_over(entry.rule_version)
+        under = in_force if over else entry.rule_version
+        self._due[channel, entry.asset, under] += delta
+        told = {"channel": channel, "asset": entry.asset, "ruleVersion": entry.rule_version}
+        self.emit("UsageBooked", {**told, "bookedUnder": under, "delta": delta})
+        return delta
 
-    def _split(self, channel: bytes, asset: bytes, delta: int) -> tuple[int, int]:
-        host = delta * self._terms.host_bps // ALL_BPS
-        contributors = delta * self._terms.contributors_bps // ALL_BPS
-        payout = self._registry.modelPayout(asset)
-        owner = 0 if payout == ZERO_ADDRESS else delta * self._terms.owner_bps // ALL_BPS
-        treasury = delta - host - contributors - owner
-        parts = {"host": host, "owner": owner, "contributors": contributors, "treasury": treasury}
-        self.emit("FeeSplit", {"channel": channel, "asset": asset, "delta": delta, **parts})
-        if contributors:
-            self._credit(channel, asset, contributors)
-        if owner:
-            self._token.transfer(self.address, payout, owner)
-        return host, treasury
-
-    def _credit(self, channel: bytes, asset: bytes, amount: int) -> None:
-        pot = self.feePot(channel, asset)
-        if self._pool.potOf(pot)[6]:
-            self._pool.topUp(self.address, pot, amount)
-        else:
-            self._pool.fund(self.address, keccak(channel + asset), amount, 0, 0, asset)
+    def _is_over(self, version: int) -> bool:
+        """Whether the version's successor has been in force for longer than the closing delay."""
+        if not version:
+            return True
+        return self.env.now > self._rules.effectiveAt(version + 1) + self._close_seconds
 
 
-def _positive(amount: int) -> None:
-    if amount == 0:
-        raise revert("ZeroAmount")
+def _check_amount(amount: int) -> None:
+    if not 0 < amount <= MAX_UINT128:
+        raise revert("BadAmount", amount)

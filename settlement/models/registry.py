@@ -32,6 +32,7 @@ class AssetRegistry(Model):
         self._index: Table[str, int | None] = Table(env, None)
         self._datanets: Table[bytes, tuple[int, int] | None] = Table(env, None)
         self._models: Table[bytes, tuple[int, int] | None] = Table(env, None)
+        self._lineages: Table[bytes, tuple[bytes, ...]] = Table(env, ())
 
     def registerOwner(self, sender: str, payout: str) -> int:
         if payout == ZERO_ADDRESS:
@@ -80,6 +81,7 @@ class AssetRegistry(Model):
         if self._models[id] is not None:
             raise revert("AssetExists", id)
         self._models[id] = (owner, royaltyBps)
+        self._lineages[id] = tuple(lineage)
         facts = {"id": id, "owner": owner, "lineage": tuple(lineage), "royaltyBps": royaltyBps}
         self.emit("ModelRegistered", facts)
 
@@ -120,6 +122,13 @@ class AssetRegistry(Model):
 
     def royaltyOf(self, id: bytes) -> int:
         return _known(id, self._models[id])[1]
+
+    def royaltyBpsOf(self, id: bytes) -> int:
+        model = self._models[id]
+        return 0 if model is None else model[1]
+
+    def lineageOf(self, id: bytes) -> tuple[bytes, ...]:
+        return self._lineages[id]
 
     def modelPayout(self, id: bytes) -> str:
         model = self._models[id]

@@ -3,7 +3,7 @@
 from protocol.ids import checksum
 from protocol.typed_data import address_of
 from settlement.deploy import DeployParams, predicted
-from settlement.models.channels import ChannelTerms, InferenceChannels
+from settlement.models.channels import InferenceChannels
 from settlement.models.governor import GovernorTerms, OpenGovernor
 from settlement.models.ledger import Env, Model
 from settlement.models.pool import AttributionPool, PoolTerms
@@ -31,6 +31,7 @@ def build(env: Env, params: DeployParams, key: bytes, nonce: int = 0) -> dict[st
         params.unbonding_seconds,
     )
     pool = AttributionPool(env, at["AttributionPool"], token, registry, stake, _pool_terms(params))
+    rules = _rules(env, at, params)
     votes = GOpen(env, at["GOpen"], token)
     delay = params.voting.timelock
     timelock = OpenTimelock(env, at["OpenTimelock"], delay, at["OpenGovernor"], deployer)
@@ -44,9 +45,16 @@ def build(env: Env, params: DeployParams, key: bytes, nonce: int = 0) -> dict[st
         ),
         pool,
         InferenceChannels(
-            env, at["InferenceChannels"], token, registry, pool, _channel_terms(params)
+            env,
+            at["InferenceChannels"],
+            token,
+            registry,
+            pool,
+            rules,
+            params.treasury,
+            params.close_seconds,
         ),
-        _rules(env, at, params),
+        rules,
         votes,
         timelock,
         OpenGovernor(env, at["OpenGovernor"], token, votes, timelock, _governor_terms(params)),
@@ -75,16 +83,6 @@ def _pool_terms(params: DeployParams) -> PoolTerms:
         params.window,
         params.unit_stake,
         params.reclaim_seconds,
-    )
-
-
-def _channel_terms(params: DeployParams) -> ChannelTerms:
-    return ChannelTerms(
-        params.treasury,
-        params.host_bps,
-        params.contributors_bps,
-        params.owner_bps,
-        params.close_seconds,
     )
 
 

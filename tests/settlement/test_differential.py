@@ -20,7 +20,7 @@ ASSETS = [bytes([letter]) * 32 for letter in b"mn"]
 HUGE = 2**256 - 1
 STEPS = """
     fund topUp reserve anchor handBack expire settle reclaim commit claim batch slash
-    open voucher startClose close deposit unbond withdraw payout model transfer wait wait
+    open voucher many sweep startClose close deposit unbond withdraw payout model transfer wait wait
 """
 NAMES = STEPS.split()
 
@@ -190,16 +190,32 @@ class Story:
 
     def do_open(self, op: Op) -> None:
         who = payer(op)
-        if self.channels(who, "open", SALTS[op.which], ACCOUNTS[op.other], op.amount):
+        function = "openHosting" if op.who == 3 else "open"
+        if self.channels(who, function, SALTS[op.which], ACCOUNTS[op.other], op.amount):
             self.opened.append((who, vouchers.channel_id(ACCOUNTS[who], SALTS[op.which])))
 
     def do_voucher(self, op: Op) -> None:
+        self.channels(op.who, "claim", *self.voucher(op).claim_args())
+
+    def do_many(self, op: Op) -> None:
+        signed = [self.voucher(op), self.voucher(replace(op, who=5, which=0)), self.voucher(op)]
+        self.channels(op.who, "claimMany", [each.claim_args() for each in signed])
+
+    def do_sweep(self, op: Op) -> None:
+        parts = [(asset, version) for asset in ASSETS for version in (0, 1)]
+        self.channels(op.who, "sweep", self.channel(op)[1], parts[op.which % 4 :][: op.other + 1])
+        channel = self.channel(op)[1]
+        due = [p for p in parts if self.pair.read("InferenceChannels", "dueOf", channel, *p)]
+        self.channels(op.who, "sweep", channel, due)
+
+    def voucher(self, op: Op) -> vouchers.SignedVoucher:
         """A voucher over one or two assets, now and then badly signed, low or unsorted."""
         who, channel = self.channel(op)
         deposit = self.pair.read("InferenceChannels", "channelOf", channel)[2]
         seen = self.pair.read("InferenceChannels", "usedOf", channel, ASSETS[0], 1)
         first = vouchers.Usage(ASSETS[0], 1, seen + min(op.amount, deposit // 3))
-        second = vouchers.Usage(ASSETS[op.which % 2], 2, min(op.amount, deposit // 3))
+        version = (0, 1, 2)[op.other % 3]  # never in force; in force; not yet
+        second = vouchers.Usage(ASSETS[op.which % 2], version, min(op.amount, deposit // 3))
         usage = [first, second][: 1 + op.who % 2]
         if op.who == 5:
             usage.reverse()
@@ -207,8 +223,7 @@ class Story:
         key = KEYS[who if op.who != 3 else 7]
         voucher = typed_data.Voucher(channel, ceiling, vouchers.usage_hash(usage))
         signature = typed_data.sign(key, voucher.digest(self.domain("InferenceChannels")))
-        signed = vouchers.SignedVoucher(channel, ceiling, tuple(usage), signature)
-        self.channels(op.who, "claim", *signed.claim_args())
+        return vouchers.SignedVoucher(channel, ceiling, tuple(usage), signature)
 
     def do_startClose(self, op: Op) -> None:
         who, channel = self.channel(op)
@@ -269,8 +284,14 @@ class Story:
         escrow = sum(read("AttributionPool", "potOf", pot)[1] for pot in self.all_pots())
         assert balances[addresses["AttributionPool"]] == escrow + owed
         channels = [read("InferenceChannels", "channelOf", each) for _, each in self.opened]
-        held = sum(deposit - spent for _, _, deposit, spent, _ in channels)
-        assert balances[addresses["InferenceChannels"]] == held
+        held = sum(deposit - spent for _, _, deposit, spent, *_ in channels)
+        due = sum(
+            read("InferenceChannels", "dueOf", each, asset, version)
+            for each in {each for _, each in self.opened}
+            for asset in ASSETS
+            for version in (0, 1, 2)
+        )
+        assert balances[addresses["InferenceChannels"]] == held + due
 
     def all_pots(self) -> list[bytes]:
         """Jobs' pots, and the fee pot of every asset in every channel."""
