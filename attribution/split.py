@@ -187,17 +187,6 @@ def job_parts(
     return tuple(parts)
 
 
-def answer_parts(
-    fee: int, params: Params, host: int, contributors: Mapping[int, int], lineage: Mapping[int, int]
-) -> tuple[Part, ...]:
-    """The parts of one answer's fee; without influence the contributors' part is the treasury's."""
-    return (
-        Part("host", fee * params.fee_host_bps // BPS, {host: 1}, "served"),
-        Part("contributor", fee * params.fee_contributors_bps // BPS, contributors, "influence"),
-        Part("model-owner", fee * params.fee_owner_bps // BPS, lineage, "lineage"),
-    )
-
-
 def _contributor_parts(
     amount: int, weights: Mapping[int, int], private: frozenset[int], cap: int
 ) -> list[Part]:

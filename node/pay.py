@@ -81,8 +81,8 @@ async def _counter(ctx: Context, host: bytes, adapter: bytes) -> Counter:
     for number in count():
         salt = content_id(b"openledger/channel" + host + number.to_bytes(4, "big"))
         at = Counter(host, channel_id(checksum(ctx.operator), salt), salt)
-        assets = {each.asset for each in (await _tab(ctx, at)).sums}
-        if adapter in assets or len(assets) < MAX_USAGE:
+        keys = {each.key for each in (await _tab(ctx, at)).sums}
+        if (adapter, ctx.version) in keys or len(keys) < MAX_USAGE:
             return at
     raise AssertionError("count() has no end")
 
@@ -101,8 +101,9 @@ async def _tab(ctx: Context, at: Counter) -> PayerTab:
 async def _request(ctx: Context, at: Counter, question: Question) -> InferRequest:
     """A signed request, journalled; its voucher covers everything before and this answer's most."""
     sums = (await _tab(ctx, at)).sums
-    most = question.max_tokens * ctx.params.price_per_token
-    wanted = tabs.grown(sums, question.adapter, most)
+    version = ctx.version
+    most = question.max_tokens * ctx.params_under(version).price_per_token
+    wanted = tabs.grown(sums, question.adapter, version, most)
     await _fund(ctx, at, tabs.total(wanted), DEPOSIT_ANSWERS * most)
     request = InferRequest(
         request=ctx.seams.randomness.token(32),
@@ -111,6 +112,7 @@ async def _request(ctx: Context, at: Counter, question: Question) -> InferReques
         max_tokens=question.max_tokens,
         channel=at.channel,
         ceiling=tabs.total(wanted),
+        rule_version=version,
         signature=_sign(ctx, at, wanted),
     )
     await tabs.save(ctx, at.channel, PayerTab(sums, request))
@@ -169,9 +171,10 @@ async def _finish(ctx: Context, at: Counter, asked: InferRequest) -> tuple[bytes
         raise
     receipt = await ctx.fetch_value(Receipt, answer.receipt, at.host)
     check(ctx, asked, answer, receipt, at.host, tabs.total(sums))
-    sums = tabs.grown(sums, asked.adapter, receipt.fee)
+    sums = tabs.grown(sums, asked.adapter, asked.rule_version, receipt.fee)
     signature = _sign(ctx, at, sums)
-    note = VoucherNote(at.channel, asked.adapter, tabs.RULE_VERSION, tabs.total(sums), signature)
+    version = asked.rule_version
+    note = VoucherNote(at.channel, asked.adapter, version, tabs.total(sums), signature)
     await tabs.save(ctx, at.channel, PayerTab(sums, None, note))
     await ctx.attempt("chat", _acknowledge, at)  # when it is lost, the next question repeats it
     ctx.note("chat", f"paid {in_open(receipt.fee)} for {receipt.tokens} tokens")
@@ -189,14 +192,18 @@ def check(
     """Raises PeerError unless the receipt is the host's, for this request, at the agreed price."""
     if not receipts.signed_by(ctx, receipt, host):
         raise PeerError("bad-receipt", "the receipt is not signed by the host")
-    said = (receipt.request, receipt.adapter, receipt.prompt, receipt.max_tokens, receipt.channel)
-    if said != (asked.request, asked.adapter, asked.prompt, asked.max_tokens, asked.channel):
+    if _terms(receipt) != _terms(asked):
         raise PeerError("bad-receipt", "the receipt is for another request")
-    price = receipt.tokens * ctx.params.price_per_token
+    price = receipt.tokens * ctx.params_under(asked.rule_version).price_per_token
     if receipt.fee != price or not 0 <= receipt.tokens <= asked.max_tokens:
         raise PeerError("overcharged", f"{receipt.tokens} tokens are billed with {receipt.fee}")
     if (answer.fee, answer.cumulative) != (receipt.fee, before + receipt.fee):
         raise PeerError("overcharged", f"the host asks for {answer.cumulative} in all")
+
+
+def _terms(of: InferRequest | Receipt) -> tuple[object, ...]:
+    """What a request and its receipt must have in common."""
+    return of.request, of.adapter, of.prompt, of.max_tokens, of.channel, of.rule_version
 
 
 async def _acknowledge(ctx: Context, at: Counter) -> None:

@@ -106,7 +106,8 @@ async def _draft(
         lineage=(spec.base_digest, spec.start, item.adapter),
         host=host,
         channel=asked.channel,
-        fee=answer.answer_tokens * ctx.params.price_per_token,
+        rule_version=asked.rule_version,
+        fee=answer.answer_tokens * ctx.params_under(asked.rule_version).price_per_token,
         prompt=asked.prompt,
         answer=answer.text,
         base_answer=base_answer,
@@ -132,7 +133,8 @@ async def receipt_checkers(ctx: Context, found: Attributed, post: Posted) -> tup
     if beacon is None:
         return ()
     pool = jobs.eligible_verifiers(ctx, found.item.job, post.operator)
-    return draw.weighted(beacon, "receipt", post.value, pool, ctx.params.verifiers)
+    wanted = ctx.params_at(found.item.job.pot.time).verifiers
+    return draw.weighted(beacon, "receipt", post.value, pool, wanted)
 
 
 async def check_receipts(ctx: Context) -> None:
@@ -195,11 +197,19 @@ async def _bill(ctx: Context, item: Finished, post: Posted) -> _Bill | None:
         sound = (
             receipt.adapter == item.adapter
             and 1 <= receipt.tokens <= receipt.max_tokens <= MAX_TOKENS
-            and receipt.fee == receipt.tokens * ctx.params.price_per_token
+            and receipt.fee == _price(ctx, receipt)
             and signed_by(ctx, receipt, post.operator)
         )
         bills[post.value] = _Bill(receipt.channel, receipt.fee, sound)
     return bills[post.value]
+
+
+def _price(ctx: Context, receipt: Receipt) -> int | None:
+    """What a receipt's tokens cost under its rules; None under rules that there are not."""
+    try:
+        return receipt.tokens * ctx.params_under(receipt.rule_version).price_per_token
+    except PeerError:
+        return None
 
 
 async def _check_receipt(ctx: Context, found: Attributed, post: Posted) -> None:
@@ -218,6 +228,7 @@ async def _same(ctx: Context, found: Attributed, receipt: Receipt) -> bool:
         receipt.max_tokens,
         receipt.channel,
         0,
+        receipt.rule_version,
         UNSIGNED,
     )
     await ctx.fetch(receipt.adapter)

@@ -16,13 +16,15 @@ from protocol.codec import pack, unpack
 from protocol.errors import PeerError
 from protocol.ids import checksum, short
 from protocol.messages import RECEIPT, InferAnswer, InferRequest, VoucherNote
-from protocol.params import in_open
+from protocol.params import Params, in_open
 from settlement.vouchers import SignedVoucher, verify_voucher
 from tasks.entries import ChannelEntry
 
 __all__ = ["ask", "attributed_job", "check_receipts", "collect_fees", "receipt_checkers"]
 
 CHANNEL_WAIT_S = 10.0  # a channel's block may still be on its way to our endpoint
+CLOCKS_S = 30  # heads of payer and host may differ by so much
+SWEEP_S = 10  # what is claimed within it is paid out together
 ACKNOWLEDGE_S = 60  # from an answer to the claim of its ceiling
 
 
@@ -49,10 +51,10 @@ async def _paying(ctx: Context, channel: bytes, ceiling: int) -> Paying:
     """The channel, once its deposit covers ``ceiling``. Raises PeerError."""
     deadline = ctx.seams.clock.monotonic() + CHANNEL_WAIT_S
     while True:
-        payer, host, deposit, _, closes_at = await ctx.seams.chain.read(
+        payer, host, deposit, _, closes_at, closed, hosting = await ctx.seams.chain.read(
             "InferenceChannels", "channelOf", channel
         )
-        ours = host == checksum(ctx.operator)
+        ours = host == checksum(ctx.operator) and not closed and not hosting
         if ours and deposit >= ceiling:
             return Paying(payer, deposit, closes_at != 0)
         if ctx.seams.clock.monotonic() >= deadline:
@@ -93,7 +95,7 @@ async def _serve(
     before = tabs.at_least_settled(ctx, asked.channel, last.sums if last else ())
     voucher = _ceiling(ctx, asked, channel, before)
     receipt = await receipts.make(ctx, await attributed_job(ctx, asked.adapter), asked)
-    sums = tabs.grown(before, asked.adapter, receipt.fee)
+    sums = tabs.grown(before, asked.adapter, asked.rule_version, receipt.fee)
     answer = InferAnswer(ctx.put(receipt), receipt.fee, tabs.total(sums))
     now = int(ctx.seams.clock.now())
     tab = HostTab(sums, voucher, asked.request, asked.adapter, answer, False, now)
@@ -109,13 +111,25 @@ async def _serve(
 
 def _ceiling(ctx: Context, asked: InferRequest, channel: Paying, before: Sums) -> SignedVoucher:
     """The request's own voucher. Raises PeerError unless it covers all before and this answer's most."""
-    sums = tabs.grown(before, asked.adapter, asked.max_tokens * ctx.params.price_per_token)
+    most = asked.max_tokens * _timely(ctx, asked.rule_version).price_per_token
+    sums = tabs.grown(before, asked.adapter, asked.rule_version, most)
     if asked.ceiling != tabs.total(sums):
         needed = tabs.total(sums)
         raise PeerError("underpaid", f"the voucher's ceiling is {asked.ceiling}, needed {needed}")
     voucher = SignedVoucher(asked.channel, asked.ceiling, sums, asked.signature)
     verify_voucher(voucher, ctx.contract_domain("InferenceChannels"), channel.payer)
     return voucher
+
+
+def _timely(ctx: Context, version: int) -> Params:
+    """The parameters under a version that is in force, or was when the request left its payer.
+
+    Raises PeerError ``wrong-rules`` for another: at its price nothing is served.
+    """
+    now = ctx.head.time
+    if version not in {ctx.board.version_at(at) for at in (now - CLOCKS_S, now, now + CLOCKS_S)}:
+        raise PeerError("wrong-rules", f"rule version {version} is not in force, {ctx.version} is")
+    return ctx.params_under(version)
 
 
 async def _publish(ctx: Context, tab: HostTab) -> None:
@@ -157,6 +171,8 @@ async def collect_fees(ctx: Context) -> None:
         if channel.host == ctx.operator and not lock.locked():  # else it is being answered on
             async with lock:
                 await ctx.attempt("collect", _collect, channel)
+        if channel.host == ctx.operator:
+            await ctx.attempt("collect", _sweep, channel.channel)
 
 
 async def _collect(ctx: Context, channel: ChannelEntry) -> None:
@@ -174,6 +190,21 @@ async def _collect(ctx: Context, channel: ChannelEntry) -> None:
     if not tab.acknowledged:
         closed = replace(tab, sums=tab.voucher.usage, acknowledged=True)
         await tabs.save(ctx, channel.channel, closed)
+
+
+async def _sweep(ctx: Context, channel: bytes) -> None:
+    """Pay out what was claimed of a channel, all parties' shares, some seconds after the first claim."""
+    parts = tabs.due(ctx, channel)
+    if not parts:
+        return
+    paid = max((fee.block for fee in ctx.board.fees if fee.channel == channel), default=0)
+    since = min(u.time for u in ctx.board.used if u.channel == channel and u.block >= paid)
+    if ctx.head.time < since + SWEEP_S:
+        return
+    receipt = await ctx.write("InferenceChannels", "sweep", channel, tuple(parts))
+    await ctx.reached(receipt.block)
+    amount = in_open(sum(parts.values()))
+    ctx.note("collect", f"paid out {amount} of channel {short(channel)}")
 
 
 async def _claimable(ctx: Context, channel: bytes, tab: HostTab) -> bool:

@@ -4,6 +4,7 @@ A voucher signs the sums of *all* assets of a channel, cumulative, so both sides
 list; neither ever falls below what the chain has settled. One row a channel, one task at a time.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,7 +18,6 @@ from settlement.vouchers import SignedVoucher, Usage
 
 INFER_PROTOCOL = "/openledger/infer/1"
 VOUCHER_PROTOCOL = "/openledger/voucher/1"
-RULE_VERSION = 1  # InferenceChannels splits by what it was deployed with
 MAX_TOKENS = 2_048  # of one answer
 MAX_PROMPT = 8_192  # characters, as InferRequest limits them
 
@@ -72,26 +72,39 @@ def total(sums: Sums) -> int:
     return sum(each.cumulative for each in sums)
 
 
-def grown(sums: Sums, asset: bytes, amount: int) -> Sums:
-    """The sums with ``amount`` more for one asset, in the order that a voucher hashes."""
+def grown(sums: Sums, asset: bytes, version: int, amount: int) -> Sums:
+    """The sums with ``amount`` more of one asset under a rule version, as a voucher hashes them."""
     known = {each.key: each.cumulative for each in sums}
-    key = (asset, RULE_VERSION)
+    key = (asset, version)
     known[key] = known.get(key, 0) + amount
     return tuple(Usage(*key, known[key]) for key in sorted(known))
 
 
 def settled(ctx: Context, channel: bytes) -> int:
-    """What the chain has paid out of a channel."""
-    return sum(fee.amount for fee in ctx.board.fees if fee.channel == channel)
+    """What the chain has claimed out of a channel."""
+    return sum(used.amount for used in ctx.board.used if used.channel == channel)
 
 
 def at_least_settled(ctx: Context, channel: bytes, sums: Sums) -> Sums:
-    """The sums, each raised to what the chain has settled of its asset."""
-    paid: Sums = ()
+    """The sums, each raised to what the chain has claimed of its entry."""
+    claimed: Sums = ()
+    for used in ctx.board.used:
+        if used.channel == channel:
+            claimed = grown(claimed, used.asset, used.version, used.amount)
+    known = {each.key: each.cumulative for each in sums}
+    for each in claimed:
+        missing = max(0, each.cumulative - known.get(each.key, 0))
+        sums = grown(sums, *each.key, missing)
+    return sums
+
+
+def due(ctx: Context, channel: bytes) -> dict[tuple[bytes, int], int]:
+    """What was claimed of a channel and not paid out, by (asset, version that splits it)."""
+    left: Counter[tuple[bytes, int]] = Counter()
+    for used in ctx.board.used:
+        if used.channel == channel:
+            left[used.asset, used.under] += used.amount
     for fee in ctx.board.fees:
         if fee.channel == channel:
-            paid = grown(paid, fee.asset, fee.amount)
-    known = {each.asset: each.cumulative for each in sums}
-    for each in paid:
-        sums = grown(sums, each.asset, max(0, each.cumulative - known.get(each.asset, 0)))
-    return sums
+            left[fee.asset, fee.version] -= fee.amount
+    return {part: amount for part, amount in sorted(left.items()) if amount}

@@ -148,6 +148,7 @@ async def answer(ctx: Context, item: Finished, blob: bytes, receipt: Receipt) ->
         "split": {
             "host": str(sum(f.host for f in split)),
             "owner": str(sum(f.owner for f in split)),
+            "lineage": str(sum(f.lineage for f in split)),
             "contributors": str(sum(f.contributors for f in split)),
             "treasury": str(sum(f.treasury for f in split)),
         },

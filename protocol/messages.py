@@ -306,6 +306,7 @@ class Receipt:
     lineage: tuple[Hash, ...]
     host: Address
     channel: Hash
+    rule_version: int  # as the request named it
     fee: int
     prompt: Annotated[str, Max(8_192)]
     answer: Annotated[str, Max(16_384)]
@@ -363,6 +364,7 @@ class InferRequest:
     max_tokens: int
     channel: Hash
     ceiling: int
+    rule_version: int  # that price and split follow
     signature: Signature  # EIP-712 Voucher over the usage list with this ceiling
 
 

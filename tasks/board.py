@@ -27,6 +27,7 @@ from tasks.entries import (
     ShardEntry,
     SlashEntry,
     UnitEntry,
+    UsageEntry,
 )
 
 ROSTERS = 256  # that are kept: every look at a job asks for the same ones
@@ -52,7 +53,8 @@ class Board:
         self.epochs: list[EpochEntry] = []
         self.claims: list[ClaimEntry] = []
         self.channels: dict[bytes, ChannelEntry] = {}
-        self.fees: list[FeeEntry] = []
+        self.used: list[UsageEntry] = []  # claimed of vouchers
+        self.fees: list[FeeEntry] = []  # paid out of what was claimed
         self.rules: list[RulesEntry] = []  # version n is the n-th
         self.proposals: dict[int, ProposalEntry] = {}  # in order
         self.models: dict[bytes, int] = {}  # registered model or adapter -> owner index
@@ -383,6 +385,19 @@ class Board:
         entry = self.channels[args["channel"]]
         self.channels[entry.channel] = replace(entry, deposit=entry.deposit + args["amount"])
 
+    def _on_UsageBooked(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        self.used.append(
+            UsageEntry(
+                channel=args["channel"],
+                asset=args["asset"],
+                version=args["ruleVersion"],
+                under=args["bookedUnder"],
+                amount=args["delta"],
+                block=event.block,
+                time=time,
+            )
+        )
+
     def _on_FeeSplit(self, event: Event, time: int, args: dict[str, Any]) -> None:
         self.fees.append(
             FeeEntry(
@@ -395,5 +410,7 @@ class Board:
                 treasury=args["treasury"],
                 block=event.block,
                 tx=event.tx,
+                lineage=args["lineage"],
+                version=args["ruleVersion"],
             )
         )

@@ -122,8 +122,21 @@ class ClaimEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageEntry:
+    """What one claim added for one asset: booked, to be split under ``under``."""
+
+    channel: bytes
+    asset: bytes
+    version: int  # of the entry in the voucher
+    under: int
+    amount: int
+    block: int
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
 class FeeEntry:
-    """One voucher's settled part of one asset."""
+    """What one sweep paid out of one asset's fees."""
 
     channel: bytes
     asset: bytes
@@ -134,6 +147,8 @@ class FeeEntry:
     treasury: int
     block: int
     tx: bytes
+    lineage: int = 0
+    version: int = 1  # whose rules split it
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from attribution.split import (
     Work,
     answer_influence,
     answer_noise,
-    answer_parts,
     divide,
     job_influence,
     job_parts,
@@ -275,15 +274,6 @@ def test_work_is_paid_from_what_is_left() -> None:
     )
     short = job_parts(POT, SIMNET, 10 * OPEN, {1: 1}, frozenset(), replace(WORK, units=45), {50: 1})
     assert [part.amount for part in short[2:]] == [450 * OPEN, 0, 0]
-
-
-def test_an_answer_without_influence_pays_the_treasury() -> None:
-    def paid(weights: dict[int, int]) -> dict[str, int]:
-        shares = split_pot(1_000, answer_parts(1_000, SIMNET, 7, weights, {50: 1}), TREASURY)
-        return {share.role: share.amount for share in shares}
-
-    assert paid({1: 5}) == {"host": 200, "contributor": 600, "model-owner": 150, "treasury": 50}
-    assert paid({}) == {"host": 200, "model-owner": 150, "treasury": 650}
 
 
 def test_parts_beyond_the_pot_are_refused() -> None:

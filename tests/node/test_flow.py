@@ -76,8 +76,15 @@ def test_epochs_add_up_shares_and_nothing_else(ended: Told) -> None:
 def test_the_job_pays_out_its_escrow_and_the_answer_its_contributors_part(ended: Told) -> None:
     first, second = (body.pots for body in ended.bodies)
     assert [pot.amount for pot in first] == [ended.job.spec.escrow]
-    fee = ended.receipts[0].fee
-    assert [pot.amount for pot in second] == [fee * SIMNET.fee_contributors_bps // BPS]
+    fee, others = (
+        ended.receipts[0].fee,
+        (
+            SIMNET.fee_host_bps,
+            SIMNET.fee_owner_bps,
+            SIMNET.fee_treasury_bps,
+        ),
+    )  # no ancestor of the adapter is registered: the remainder is the contributors'
+    assert [pot.amount for pot in second] == [fee - sum(fee * bps // BPS for bps in others)]
 
 
 def test_everybody_claimed_what_the_last_root_gives_it(ended: Told) -> None:

@@ -205,6 +205,7 @@ def receipt(ctx: Context, found: Attributed, number: int, **change: object) -> R
         lineage=(),
         host=bare.operator("bob"),
         channel=CHANNEL,
+        rule_version=1,
         fee=100,
         prompt="",
         answer="",

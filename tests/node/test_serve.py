@@ -49,6 +49,7 @@ def signed(ctx: Context, asked: InferRequest, **changes: Any) -> Receipt:
         lineage=(),
         host=ctx.operator,
         channel=asked.channel,
+        rule_version=1,
         fee=TOKENS * PRICE,
         prompt=asked.prompt,
         answer="so it is",
@@ -114,7 +115,7 @@ def play(scene: Scene) -> None:
 
 
 def paid(ctx: Context) -> int:
-    return sum(fee.amount for fee in ctx.board.fees)
+    return sum(used.amount for used in ctx.board.used)
 
 
 async def claimed(world: World, ctx: Context, amount: int, seconds: float = 15) -> None:
@@ -128,7 +129,7 @@ def test_an_answer_costs_its_tokens(model: Model) -> None:
         await claimed(world, ann, TOKENS * PRICE)
         (post,) = ann.board.posted(RECEIPT, ADAPTER)
         assert post.value == blob
-        assert post.block < ann.board.fees[0].block
+        assert post.block < ann.board.used[0].block
 
     play(scene)
 
@@ -154,7 +155,7 @@ def test_no_answer_before_the_last_is_acknowledged_and_its_ceiling_is_claimed(mo
         with pytest.raises(PeerError, match="lost"):
             await pay.ask(ann, ADAPTER, "and?", 16)
         (channel,) = bob.board.channels
-        again = InferRequest(b"r" * 32, ADAPTER, "and?", 16, channel, 1, bytes(65))
+        again = InferRequest(b"r" * 32, ADAPTER, "and?", 16, channel, 1, 1, bytes(65))
         with pytest.raises(PeerError) as refusal:
             await serve.serve_infer(bob, "", pack(again))
         assert refusal.value.code == "unacknowledged"
@@ -174,7 +175,7 @@ def test_adapters_share_a_channel_and_questions_wait_for_each_other(model: Model
                 nursery.start_soon(pay.ask, ann, adapter, "why?", 16)
         assert len(bob.board.channels) == 1
         await claimed(world, ann, 3 * TOKENS * PRICE)
-        used = {a: sum(f.amount for f in ann.board.fees if f.asset == a) for a in (ADAPTER, OTHER)}
+        used = {a: sum(u.amount for u in ann.board.used if u.asset == a) for a in (ADAPTER, OTHER)}
         assert used == {ADAPTER: 2 * TOKENS * PRICE, OTHER: TOKENS * PRICE}
         assert "SpentAboveCeiling" not in bob.failures
 
@@ -201,7 +202,7 @@ def test_neither_side_has_to_do_with_an_empty_or_boundless_request(
     async def scene(world: World, ann: Context, bob: Context) -> None:
         with pytest.raises(OperatorError, match="1 to"):
             await pay.ask(ann, ADAPTER, prompt, tokens)
-        asked = InferRequest(bytes(32), ADAPTER, prompt, tokens, bytes(32), 0, bytes(65))
+        asked = InferRequest(bytes(32), ADAPTER, prompt, tokens, bytes(32), 0, 1, bytes(65))
         with pytest.raises(PeerError) as refusal:
             await serve.serve_infer(bob, "", pack(asked))
         assert refusal.value.code == "bad-request"
@@ -241,7 +242,7 @@ def test_the_payer_acknowledges_only_the_receipt_of_its_request(
     changes: dict[str, Any], code: str
 ) -> None:
     async def scene(world: World, ann: Context, bob: Context) -> None:
-        asked = InferRequest(b"r" * 32, ADAPTER, "why?", 16, b"c" * 32, 16 * PRICE, bytes(65))
+        asked = InferRequest(b"r" * 32, ADAPTER, "why?", 16, b"c" * 32, 16 * PRICE, 1, bytes(65))
         receipt = signed(bob, asked, **changes)
         answer = InferAnswer(content_id(pack(receipt)), receipt.fee, 5 + receipt.fee)
         if not code:
@@ -279,7 +280,7 @@ def test_verifiers_run_only_receipts_that_a_deposit_covers(
     async def scene(world: World, ann: Context, bob: Context) -> None:
         good, _ = await pay.ask(ann, ADAPTER, "why?", 3)
         (channel,) = ann.board.channels
-        asked = InferRequest(b"r" * 32, ADAPTER, "why?", 2_000, channel, 0, bytes(65))
+        asked = InferRequest(b"r" * 32, ADAPTER, "why?", 2_000, channel, 0, 1, bytes(65))
         large = {"tokens": 298, "fee": 298 * PRICE}  # each below the deposit, not together
         for fake in (
             signed(bob, replace(asked, channel=b"n" * 32)),

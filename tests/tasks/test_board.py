@@ -293,10 +293,13 @@ def test_money_events() -> None:
     chain.emit("ChannelOpened", channel=VALUE, payer=ANN, host=BOB, salt=VALUE, amount=50)
     chain.emit("ChannelToppedUp", channel=VALUE, source=ANN, amount=7)
     assert chain.board.channels[VALUE].deposit == 57
-    parts = {"host": 2, "owner": 1, "contributors": 6, "treasury": 1}
-    chain.emit("FeeSplit", channel=VALUE, asset=OTHER, ruleVersion=1, delta=10, **parts)
+    parts = {"host": 2, "owner": 1, "lineage": 1, "contributors": 5, "treasury": 1}
+    facts = {"ruleVersion": 1, "bookedUnder": 2, "delta": 10}
+    chain.emit("UsageBooked", channel=VALUE, asset=OTHER, **facts)
+    assert (chain.board.used[0].version, chain.board.used[0].under) == (1, 2)
+    chain.emit("FeeSplit", channel=VALUE, asset=OTHER, ruleVersion=2, delta=10, **parts)
     fee = chain.board.fees[0]
-    assert fee.amount == fee.host + fee.owner + fee.contributors + fee.treasury == 10
+    assert fee.amount == fee.host + fee.owner + fee.lineage + fee.contributors + fee.treasury == 10
     chain.emit("Claimed", index=3, payout=ANN, amount=9)
     assert [(c.index, c.amount) for c in chain.board.claims] == [(3, 9)]
 
