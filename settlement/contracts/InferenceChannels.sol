@@ -116,7 +116,7 @@ contract InferenceChannels is FeeSplitter, EIP712, ReentrancyGuardTransient {
         if (paid == 0) revert NothingToClaim(channel);
         if (spent + paid > ceiling) revert SpentAboveCeiling(spent + paid, ceiling);
         c.spent = uint128(spent + paid);
-        emit VoucherClaimed(channel, ceiling, paid);
+        emit VoucherClaimed(channel, paid);
     }
 
     /// @inheritdoc IInferenceChannels

@@ -109,7 +109,7 @@ class InferenceChannels(FeeSplitter):
         if c.spent + paid > ceiling:
             raise revert("SpentAboveCeiling", c.spent + paid, ceiling)
         self._channels[channel] = replace(c, spent=c.spent + paid)
-        self.emit("VoucherClaimed", {"channel": channel, "ceiling": ceiling, "paid": paid})
+        self.emit("VoucherClaimed", {"channel": channel, "paid": paid})
 
     def claimMany(self, _sender: str, vouchers: Sequence[VoucherTuple]) -> None:
         for voucher in vouchers:

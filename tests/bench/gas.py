@@ -82,8 +82,10 @@ def channel(scene: Scene) -> list[tuple[str, int, int]]:
         voucher = scene.voucher(opened, total, Usage(b"m" * 32, 1, total), key=KEYS[0])
         gas = scene.done(8, "InferenceChannels", "claim", *voucher.claim_args()).gas
         name = "first" if total == OPEN else "again"
-        rows.append((f"voucher over 1,000 answers, per answer, {name}", gas // 1_000, 74))
-    return rows
+        rows.append((f"voucher over 1,000 answers, {name} claim", gas, 74_000))
+    parts = [(b"m" * 32, 1)]
+    gas = scene.done(8, "InferenceChannels", "sweep", opened, parts).gas
+    return [*rows, ("sweep of one asset, fresh pot", gas, 0)]
 
 
 def units(scene: Scene) -> list[tuple[str, int, int]]:

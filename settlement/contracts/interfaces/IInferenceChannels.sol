@@ -58,7 +58,8 @@ interface IInferenceChannels {
         uint32 bookedUnder,
         uint256 delta
     );
-    event VoucherClaimed(bytes32 indexed channel, uint256 ceiling, uint256 paid);
+    /// A voucher added `paid` to all claimed before.
+    event VoucherClaimed(bytes32 indexed channel, uint256 paid);
     /// A voucher of `claimMany` was refused; the others were not.
     event ClaimSkipped(bytes32 indexed channel);
     /// `delta` was paid out: the parts sum to it.
