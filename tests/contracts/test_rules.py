@@ -88,7 +88,12 @@ def test_rules_at_the_rails_are_taken(boxed: Scene) -> None:
         replace(p, contributors_bps=9_000, model_owner_bps=1_000, private_cap_bps=9_000),
         replace(p, fee_contributors_bps=1_000, fee_host_bps=5_500, fee_treasury_bps=2_000),
         replace(
-            p, fee_contributors_bps=9_000, fee_host_bps=1_000, fee_owner_bps=0, fee_treasury_bps=0
+            p,
+            fee_contributors_bps=9_000,
+            fee_host_bps=1_000,
+            fee_owner_bps=0,
+            fee_lineage_bps=0,
+            fee_treasury_bps=0,
         ),
         replace(p, samples=2, verifiers=2, unit_pay=p.unit_stake // 4, slash=p.unit_stake),
         replace(p, window_seconds=5),
