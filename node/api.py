@@ -18,6 +18,7 @@ from hypercorn.trio import serve as hypercorn_serve
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from node.api_govern import add_governance
 from node.api_money import add_money
 from node.facade import Json, NodeFacade
 from node.web_feed import Feed
@@ -113,6 +114,7 @@ def build_app(facade: NodeFacade, feed: Feed) -> FastAPI:
     """All routes; unguarded (``serve`` wraps them in ``Guard``)."""
     app = FastAPI(title="OpenLedger node", docs_url=None, redoc_url=None, openapi_url=None)
     add_money(app, facade)  # before the reads, whose sections have any name
+    add_governance(app, facade)
     _add_reads(app, facade, feed)
     _add_actions(app, facade)
     _add_pages(app)

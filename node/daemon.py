@@ -16,7 +16,7 @@ import trio
 from bootstrap.network import REMEDY, NetworkFile, load_network
 from datanet import credit
 from datanet.blobs import FileBlobs
-from node import actions, data, epoch, explain, keys, runtime, serve, view, view_money
+from node import actions, data, epoch, explain, govern, keys, runtime, serve, view, view_money
 from node.aio import AsyncioThread
 from node.api import serve as serve_api
 from node.compute import ChildCompute
@@ -201,6 +201,12 @@ class Node:
 
     async def set_payout(self, address: str) -> Json:
         return await actions.set_payout(self._owner(), address)
+
+    async def governance(self) -> Json:
+        return await govern.view(self._ctx)
+
+    async def govern(self, action: str, body: Json) -> Json:
+        return await govern.act(self._ctx, action, body)
 
     async def explain_claim(self) -> Json:
         try:

@@ -100,6 +100,16 @@ class NodeFacade(Protocol):
         """Schedule another payout address: ``{"payout", "since", "tx"}``."""
         ...
 
+    async def governance(self) -> Json:
+        """Rules in force and to come, this operator's votes, the governor's terms, all proposals."""
+        ...
+
+    async def govern(self, action: str, body: Json) -> Json:
+        """``propose``, ``guardian``, ``successor``: ``{"proposal", ..}``; ``vote``: ``{"votes"}``;
+        ``queue``, ``execute``: ``{"state"}``; ``delegate``, ``wrap``, ``unwrap``: ``{"gopen", "delegate",
+        "votes"}``."""
+        ...
+
     async def explain_claim(self) -> Json:
         """Task, verdict, share, root, claimable or why not yet, per pot."""
         ...

@@ -5,11 +5,14 @@ proposal is a list of calls that the timelock will make; those that people need 
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 
+from eth_utils.address import is_checksum_address
 from eth_utils.crypto import keccak
 
+from node.actions import amount
 from node.context import Context
+from node.facade import Json
 from protocol.errors import OperatorError, Reverted
 from protocol.ids import checksum
 from protocol.params import in_open
@@ -82,8 +85,18 @@ async def propose_rules(
             f"The vote and its delay end after {start}.",
             f"Start at {least} (Unix seconds) or later.",
         )
+    await _check_rails(ctx, rules)
     call: Call = (RULES, "append", (rules.astuple(), start))
     return await propose(ctx, (call,), text), start
+
+
+async def _check_rails(ctx: Context, rules: Rules) -> None:
+    """What the registry would refuse the timelock for. Raises OperatorError ``off-the-rails``."""
+    read = ctx.seams.chain.read
+    windows = await read(RULES, "minWindow"), await read(RULES, "maxWindow")
+    broken = rules.broken_rail(*windows)
+    if broken:
+        raise OperatorError("off-the-rails", f"{broken}.", "Keep the rails, which no vote moves.")
 
 
 async def propose(ctx: Context, calls: tuple[Call, ...], text: str) -> int:
@@ -176,3 +189,111 @@ async def _act(ctx: Context, contract: str, function: str, *args: object) -> Non
         remedy = REMEDIES.get(error.code, "See: openledger govern show")
         raise OperatorError(error.code, text, remedy) from error
     await ctx.reached(receipt.block)
+
+
+# -- what the API answers ---
+
+
+async def view(ctx: Context) -> Json:
+    """Rules in force and to come, this operator's votes, the governor's terms, all proposals."""
+    read, own = ctx.seams.chain.read, checksum(ctx.operator)
+    return {
+        "version": ctx.version,
+        "rules": asdict(rules_now(ctx)),
+        "versions": [
+            {"version": number, "start": entry.start, "rules": asdict(entry.rules)}
+            for number, entry in enumerate(ctx.board.rules, 1)
+        ],
+        "guardian": await read(RULES, "guardian"),
+        "paused_until": await read(RULES, "pausedUntil") if await read(RULES, "paused") else None,
+        "operator": own,
+        "open": str(await read("OpenToken", "balanceOf", own)),
+        "gopen": str(await read(VOTES, "balanceOf", own)),
+        "delegate": await read(VOTES, "delegates", own),
+        "votes": str(await read(VOTES, "getVotes", own)),
+        "governor": await _terms(ctx),
+        "earliest_start": earliest_start(ctx),
+        "proposals": [await _shown(ctx, entry) for entry in ctx.board.proposals.values()],
+    }
+
+
+async def _terms(ctx: Context) -> Json:
+    read = ctx.seams.chain.read
+    return {
+        "delay_seconds": await read(GOVERNOR, "votingDelay"),
+        "vote_seconds": await read(GOVERNOR, "votingPeriod"),
+        "timelock_seconds": await read("OpenTimelock", "getMinDelay"),
+        "threshold": str(await read(GOVERNOR, "proposalThreshold")),
+        "fee": str(await read(GOVERNOR, "proposalFee")),
+        "quorum": str(await read(GOVERNOR, "quorum", ctx.head.time - 1)),
+    }
+
+
+async def _shown(ctx: Context, entry: ProposalEntry) -> Json:
+    against, for_, abstain = await ctx.seams.chain.read(GOVERNOR, "proposalVotes", entry.number)
+    eta = await ctx.seams.chain.read(GOVERNOR, "proposalEta", entry.number)
+    return {
+        "proposal": f"{entry.number:064x}",
+        "state": await state(ctx, entry),
+        "text": entry.text,
+        "proposer": checksum(entry.proposer),
+        "votes": {"against": str(against), "for": str(for_), "abstain": str(abstain)},
+        "starts": entry.start,
+        "ends": entry.end,
+        "executable": eta or None,
+        "calls": [
+            described(ctx, to, data) for to, data in zip(entry.targets, entry.payloads, strict=True)
+        ],
+    }
+
+
+def described(ctx: Context, to: str, data: bytes) -> str:
+    """A call in words; its bytes where they are no call of our contracts."""
+    names = {ctx.seams.chain.address(name): name for name in abi.CONTRACTS}
+    known = abi.selectors(names[to]).get(data[:4]) if to in names else None
+    if known is None:
+        return f"{names.get(to, to)} 0x{data.hex()}"
+    args = known.arguments(data[4:])
+    if (names[to], known.name) == (RULES, "append"):
+        rules, start = Rules(*args[0]), args[1]
+        last = asdict(rules_now(ctx))
+        changes = [f"{k}={v}" for k, v in asdict(rules).items() if last[k] != v]
+        return f"rules from {start}: {', '.join(changes) or 'as now'}"
+    return f"{names[to]}.{known.name}({', '.join(map(str, args))})"
+
+
+async def act(ctx: Context, action: str, body: Json) -> Json:
+    """One action by its name, with a checked body. Raises OperatorError."""
+    text = body.get("text", "")
+    if action == "propose":
+        number, start = await propose_rules(ctx, body["changes"], body["start"], text)
+        return {"proposal": f"{number:064x}", "start": start}
+    if action == "guardian":
+        call: Call = (RULES, "nameGuardian", (_address(body["address"]),))
+        return {"proposal": f"{await propose(ctx, (call,), text):064x}"}
+    if action == "successor":
+        old, next_ = (_address(body[name]) for name in ("old", "next"))
+        call = (RULES, "nameSuccessor", (old, next_))
+        return {"proposal": f"{await propose(ctx, (call,), text):064x}"}
+    if action == "vote":
+        return {"votes": str(await vote(ctx, body["proposal"], body["choice"]))}
+    if action in ("queue", "execute"):
+        await (queue if action == "queue" else execute)(ctx, body["proposal"])
+        return {"state": await state(ctx, proposal(ctx, body["proposal"]))}
+    if action == "delegate":
+        await delegate(ctx, _address(body["address"] or checksum(ctx.operator)))
+    elif action in ("wrap", "unwrap"):
+        await (wrap if action == "wrap" else unwrap)(ctx, amount(body["amount"]))
+    else:
+        raise OperatorError("no-action", f"There is no action {action!r}.", "See the docs.")
+    own = checksum(ctx.operator)
+    names = {"gopen": "balanceOf", "delegate": "delegates", "votes": "getVotes"}
+    return {name: str(await ctx.seams.chain.read(VOTES, f, own)) for name, f in names.items()}
+
+
+def _address(text: str) -> str:
+    if not is_checksum_address(text):
+        raise OperatorError(
+            "bad-address", f"{text!r} is no EIP-55 address.", "Copy it with its capitals."
+        )
+    return text

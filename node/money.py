@@ -20,6 +20,8 @@ from settlement.vouchers import channel_id
 
 BATCH = 20  # claims in one transaction: about 1.4 million gas
 
+CLOSES_AT = 4  # position in what InferenceChannels.channelOf returns
+
 
 class Money:
     """The money half of the facade over one running context."""
@@ -94,7 +96,7 @@ class Money:
     async def close_channel(self, channel: str) -> Json:
         """Start the close, or, once its delay is over, end it: the rest comes back to the payer."""
         name, chain = self._own(channel), self._ctx.seams.chain
-        *_, closes_at = await chain.read("InferenceChannels", "channelOf", name)
+        closes_at = (await chain.read("InferenceChannels", "channelOf", name))[CLOSES_AT]
         if closes_at > self._ctx.head.time:
             text = (
                 f"The host may claim its last voucher for {closes_at - self._ctx.head.time} s more."
@@ -214,14 +216,14 @@ def _address(text: str) -> bytes:
         ) from error
 
 
-def _channel(channel: bytes, facts: tuple[str, str, int, int, int]) -> Json:
-    payer, host, deposit, spent, closes_at = facts
-    open_ = int(host, 16) != 0
-    state = ("closing" if closes_at else "open") if open_ else "closed"
+def _channel(channel: bytes, facts: tuple[str, str, int, int, int, bool, bool]) -> Json:
+    payer, host, deposit, spent, closes_at, closed, hosting = facts
+    state = "closed" if closed else "closing" if closes_at else "open"
     return {
         "channel": channel.hex(),
         "payer": payer,
-        "host": host if open_ else None,
+        "host": host,
+        "hosting": hosting,
         "deposit": str(deposit),
         "spent": str(spent),
         "closes_at": closes_at or None,

@@ -36,6 +36,31 @@ class Rules:
         """The struct as the contract takes it."""
         return astuple(self)
 
+    def broken_rail(self, min_window: int, max_window: int) -> str:
+        """The first rail of the contract that these rules break, in words; '' when they keep all."""
+        to_model = self.fee_owner_bps + self.fee_lineage_bps
+        fee = self.fee_contributors_bps + self.fee_host_bps + to_model + self.fee_treasury_bps
+        pot = self.contributors_bps + self.model_owner_bps
+        rails = {
+            "contributors_bps must lie in 1000..9000": 1_000 <= self.contributors_bps <= 9_000,
+            "contributors_bps and model_owner_bps exceed the pot": pot <= 10_000,
+            "private_cap_bps exceeds contributors_bps": self.private_cap_bps
+            <= self.contributors_bps,
+            "fee_contributors_bps must lie in 1000..9000": 1_000
+            <= self.fee_contributors_bps
+            <= 9_000,
+            "fee_treasury_bps must be at most 2000": self.fee_treasury_bps <= 2_000,
+            f"the parts of a fee sum to {fee}, not 10000": fee == 10_000,
+            "samples must be at least 2": self.samples >= 2,
+            "verifiers must be at least 2": self.verifiers >= 2,
+            "unit_stake must be at least 4 x unit_pay": self.unit_stake >= 4 * self.unit_pay,
+            "slash exceeds unit_stake": self.slash <= self.unit_stake,
+            f"window_seconds must lie in {min_window}..{max_window}": min_window
+            <= self.window_seconds
+            <= max_window,
+        }
+        return next((rail for rail, kept in rails.items() if not kept), "")
+
 
 NAMES = tuple(field.name for field in fields(Rules))
 

@@ -73,6 +73,14 @@ class Function:
         types = [param.canonical for param in self.inputs]
         return selector + encode(types, typed(self.inputs, args))
 
+    def arguments(self, data: bytes) -> tuple[Any, ...]:
+        """The arguments behind the selector of call data. Raises LocalError ``bad-argument``."""
+        try:
+            raw = decode([param.canonical for param in self.inputs], data)
+        except (DecodingError, ValueError) as error:
+            raise LocalError("bad-argument", f"{self.name}: {error}") from error
+        return plain(self.inputs, raw)
+
 
 @dataclass(frozen=True, slots=True)
 class EventType:

@@ -11,7 +11,6 @@ from typing import Any
 from protocol import messages, roles
 from protocol.errors import ChainError
 from protocol.ids import address_bytes
-from protocol.rules import Rules
 from protocol.seams import Event
 from tasks.entries import (
     ChannelEntry,
@@ -22,22 +21,22 @@ from tasks.entries import (
     PayoutEntry,
     Posted,
     PotEntry,
-    ProposalEntry,
-    RulesEntry,
     ShardEntry,
     SlashEntry,
     UnitEntry,
     UsageEntry,
 )
+from tasks.rulebook import RuleBook
 
 ROSTERS = 256  # that are kept: every look at a job asks for the same ones
 HANDED_BACK, SETTLED = 0, 3  # AttributionPool's Release enum
 
 
-class Board:
+class Board(RuleBook):
     """Fold of contract events. ``apply`` is the only way in, ``unfold`` the way back; the rest reads."""
 
     def __init__(self, seats: tuple[bytes, ...], quorum: int) -> None:
+        super().__init__()
         self.seats = seats  # aggregators' operator addresses
         self.quorum = quorum
         self.owners: list[bytes] = []  # operator by owner index
@@ -55,8 +54,6 @@ class Board:
         self.channels: dict[bytes, ChannelEntry] = {}
         self.used: list[UsageEntry] = []  # claimed of vouchers
         self.fees: list[FeeEntry] = []  # paid out of what was claimed
-        self.rules: list[RulesEntry] = []  # version n is the n-th
-        self.proposals: dict[int, ProposalEntry] = {}  # in order
         self.models: dict[bytes, int] = {}  # registered model or adapter -> owner index
         self.ignored: dict[str, int] = defaultdict(int)
         self._indices: dict[bytes, int] = {}  # operator -> owner index
@@ -170,15 +167,6 @@ class Board:
                 if len(voices[post.value]) >= self.quorum:
                     return post
         return None
-
-    def version_at(self, time: int) -> int:
-        """The rule version in force at a unix time; 1 before the registry has spoken."""
-        return max(1, sum(entry.start <= time for entry in self.rules))
-
-    def rules_of(self, version: int) -> Rules | None:
-        """The rules of a version, in force or not; None for one that was never appended."""
-        known = 0 < version <= len(self.rules)
-        return self.rules[version - 1].rules if known else None
 
     def releasable(self, now: int) -> list[UnitEntry]:
         """Units whose pay and stake anyone may free: slashed, or past their deadline unanchored."""
@@ -354,24 +342,6 @@ class Board:
     def _on_Claimed(self, event: Event, time: int, args: dict[str, Any]) -> None:
         payout = address_bytes(args["payout"])
         self.claims.append(ClaimEntry(args["index"], args["amount"], payout, event.block, event.tx))
-
-    def _on_RulesAppended(self, event: Event, time: int, args: dict[str, Any]) -> None:
-        assert args["version"] == len(self.rules) + 1, "versions are dense and in order"
-        self.rules.append(RulesEntry(args["start"], Rules(*args["rules"])))
-
-    def _on_ProposalCreated(self, event: Event, time: int, args: dict[str, Any]) -> None:
-        number = args["proposalId"]
-        self.proposals[number] = ProposalEntry(
-            number=number,
-            proposer=address_bytes(args["proposer"]),
-            targets=args["targets"],
-            values=args["values"],
-            payloads=args["calldatas"],
-            start=args["voteStart"],
-            end=args["voteEnd"],
-            text=args["description"],
-            block=event.block,
-        )
 
     def _on_ModelRegistered(self, event: Event, time: int, args: dict[str, Any]) -> None:
         self.models[args["id"]] = args["owner"]

@@ -7,6 +7,7 @@ from node.cli import (
     channel,
     datanet,
     doctor,
+    govern,
     job,
     keys,
     money,
@@ -20,6 +21,7 @@ from node.cli.app import MONEY, SET_UP, WORK, app
 from protocol.errors import OpenLedgerError
 
 app.add_typer(datanet.app, name="datanet", rich_help_panel=WORK)
+app.add_typer(govern.app, name="govern", rich_help_panel=MONEY)
 app.add_typer(job.app, name="job", rich_help_panel=WORK)
 app.add_typer(payout.app, name="payout", rich_help_panel=MONEY)
 app.add_typer(channel.app, name="channel", rich_help_panel=MONEY)

@@ -1,8 +1,5 @@
 """A call by its bytes, as a timelock makes it: which model, which function, with what arguments."""
 
-from eth_abi.abi import decode
-from eth_abi.exceptions import DecodingError
-
 from protocol.errors import LocalError
 from settlement import abi
 from settlement.models.ledger import Env, revert
@@ -21,10 +18,9 @@ def call(env: Env, sender: str, to: str, data: bytes) -> None:
     if known is None:
         raise revert("FailedCall")
     try:
-        raw = decode([param.canonical for param in known.inputs], data[4:])
-    except (DecodingError, ValueError) as error:
+        args = known.arguments(data[4:])
+    except LocalError as error:
         raise revert("FailedCall") from error
-    args = abi.plain(known.inputs, raw)
     method = getattr(model, known.name, None)
     if method is None:
         raise LocalError("no-function", f"the model of {model.NAME} has no {known.name}")

@@ -15,7 +15,7 @@ from node.api import serve
 from node.explain import told
 from protocol.errors import ChainError, OperatorError
 from tests.node.fake_money import FAKE_PROOF, fake_money
-from tests.node.fake_values import OPEN, TOKEN, empty_snapshot, full_snapshot
+from tests.node.fake_values import GOVERNANCE, OPEN, TOKEN, empty_snapshot, full_snapshot
 
 
 class FakeMoney:
@@ -89,6 +89,22 @@ class FakeNode:
     async def set_payout(self, address: str) -> dict[str, Any]:
         self.actions.append(("set_payout", address))
         return {"payout": address, "since": 1_767_232_800, "tx": "0x" + "07" * 32}
+
+    async def governance(self) -> dict[str, Any]:
+        return copy.deepcopy(GOVERNANCE)
+
+    async def govern(self, action: str, body: dict[str, Any]) -> dict[str, Any]:
+        self.actions.append(("govern", action, body))
+        if action == "vote" and body["choice"] == "maybe":
+            raise OperatorError("bad-choice", "'maybe' is no choice.", "Choose one.")
+        answers: dict[str, dict[str, Any]] = {
+            "propose": {"proposal": "1f" * 32, "start": 1_767_232_800},
+            "vote": {"votes": str(7 * OPEN)},
+            "queue": {"state": "queued"},
+            "execute": {"state": "executed"},
+        }
+        votes = {"gopen": str(5 * OPEN), "delegate": GOVERNANCE["operator"], "votes": "0"}
+        return answers.get(action, votes)
 
     async def explain_claim(self) -> dict[str, Any]:
         waiting = copy.deepcopy(self.state)

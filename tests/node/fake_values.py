@@ -329,3 +329,42 @@ def empty_snapshot() -> dict[str, Any]:
     }
     names = [name for name in full_snapshot() if name != "status"]
     return {"status": status} | {name: [] for name in names}
+
+
+GOVERNANCE: dict[str, Any] = {
+    "version": 1,
+    "rules": {"contributors_bps": 5_000, "samples": 2},
+    "versions": [
+        {"version": 1, "start": 1_767_225_600, "rules": {"contributors_bps": 5_000, "samples": 2}},
+        {"version": 2, "start": 1_767_312_000, "rules": {"contributors_bps": 3_000, "samples": 2}},
+    ],
+    "guardian": "0x" + "0" * 40,
+    "paused_until": None,
+    "operator": "0x" + "0" * 40,
+    "open": str(250 * OPEN),
+    "gopen": str(10 * OPEN),
+    "delegate": "0x" + "0" * 40,
+    "votes": str(10 * OPEN),
+    "governor": {
+        "delay_seconds": 2,
+        "vote_seconds": 15,
+        "timelock_seconds": 5,
+        "threshold": str(10_000 * OPEN),
+        "fee": str(100 * OPEN),
+        "quorum": str(10_000_000 * OPEN),
+    },
+    "earliest_start": 1_767_232_800,
+    "proposals": [
+        {
+            "proposal": "1f" * 32,
+            "state": "active",
+            "text": "less to contributors",
+            "proposer": "0x" + "0" * 40,
+            "votes": {"against": "0", "for": str(7 * OPEN), "abstain": "0"},
+            "starts": 1_767_225_700,
+            "ends": 1_767_226_000,
+            "executable": None,
+            "calls": ["rules from 1767312000: contributors_bps=3000"],
+        }
+    ],
+}
