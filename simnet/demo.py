@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -106,8 +106,7 @@ class Demo:
             self.treasury.gas(seat.operator)
         self.progress.stage("nodes", f"starting {len(self.members)} nodes")
         addrs = self._start(first, path)
-        seeded = type(network)(network.name, network.params, network.genesis, addrs, network.rpc)
-        self.treasury.save(path, seeded)
+        self.treasury.save(path, replace(network, seeds=addrs))
         for plan in self.scenario.nodes:
             if plan is not first:
                 self._launch(plan, path)
@@ -131,6 +130,7 @@ class Demo:
                     "network": home.network,
                     "payout": payout,
                     "roles": plan.roles,
+                    "listen_host": "127.0.0.1",
                     "compute_cache": self._cache,
                     "compute_slots": self.folder / "slots",
                     "compute_children": CHILDREN,
