@@ -4,14 +4,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from protocol import typed_data
 from protocol.ids import address_bytes
 from protocol.params import OPEN
+from settlement import abi
+from settlement.deploy import create_address
 from settlement.models.token import Permit
 from settlement.vouchers import SignedVoucher, Usage, channel_id, usage_hash
 from tests.contracts.ballot import Assembly
+from tests.contracts.odd_coin import TAKES_A_UNIT, calls_back, coin
 from tests.contracts.scene import NOBODY, SALT, Scene, high_s
 from tests.settlement.pair import ACCOUNTS, CHAIN_ID, KEYS, PARAMS, TREASURY, Outcome
 
@@ -329,3 +333,47 @@ def test_a_pause_stops_new_channels_and_nothing_else(scene: Scene) -> None:
     scene.done(0, CHANNELS, "close", channel)
     scene.wait(7 * 86_400)
     scene.done(0, CHANNELS, "open", b"k" * 32, ACCOUNTS[1], 1)
+
+
+# -- coins that cheat ---
+
+
+def channels_over(scene: Scene, code: bytes) -> tuple[str, str]:
+    """A coin of this code, and channels over it: their addresses."""
+    coin, channels = (create_address(ACCOUNTS[7], nonce) for nonce in (0, 1))
+    at = scene.addresses
+    args = (coin, at[REGISTRY], at[POOL], at["RuleRegistry"], TREASURY, PARAMS.close_seconds)
+    words = encode([param.canonical for param in abi.constructor(CHANNELS)], args)
+    for each in (code, abi.artifact(CHANNELS).bytecode + words):
+        scene.engine.create(KEYS[7], ACCOUNTS[7], each)
+    assert abi.artifact(CHANNELS).same_code(scene.engine.code(channels))
+    return coin, channels
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (coin(TAKES_A_UNIT), "WrongCoin"),
+        (coin(calls_back("close(bytes32)")), "ReentrancyGuardReentrantCall"),
+        (coin(calls_back("sweep(bytes32,(bytes32,uint32)[])")), "ReentrancyGuardReentrantCall"),
+    ],
+    ids=["takes fees", "re-enters close", "re-enters sweep"],
+)
+def test_a_coin_that_takes_fees_or_calls_back_opens_no_channel(code: bytes, error: str) -> None:
+    """The network's own coin does neither; the channels do not rely on it."""
+    scene = Scene(box=True)
+    _, channels = channels_over(scene, code)
+    for function in ("open", "openHosting"):
+        data = abi.function(CHANNELS, function, view=False).call_data((SALT, ACCOUNTS[1], OPEN))
+        done = scene.engine.send(KEYS[0], ACCOUNTS[0], channels, data)
+        assert done.failed
+        assert abi.error_name(done.data) == error
+
+
+def test_an_honest_coin_of_the_same_make_opens_one() -> None:
+    """What is refused above is the cheat, not the make of the coin."""
+    scene = Scene(box=True)
+    honest = TAKES_A_UNIT.replace("1 68 calldataload sub", "68 calldataload", 1)
+    _, channels = channels_over(scene, coin(honest))
+    data = abi.function(CHANNELS, "open", view=False).call_data((SALT, ACCOUNTS[1], OPEN))
+    assert not scene.engine.send(KEYS[0], ACCOUNTS[0], channels, data).failed
