@@ -1,9 +1,6 @@
 """One suite for every Chain: the integer models, and the contracts through the outbox on real EVMs."""
 
 import asyncio
-import json
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +21,7 @@ from settlement.deploy import Deployment, DeployParams, deploy, terms_of
 from settlement.evm import EvmChain
 from settlement.simchain import SimChain
 from simnet.seams import MemoryStore
+from tests.settlement.box import need_anvil, started, stopped
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAIN_ID = 31337
@@ -59,16 +57,21 @@ class Box:
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Box]:
-    command = [sys.executable, "-m", "settlement.devchain", "--chain-id", str(CHAIN_ID)]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        ready = json.loads(process.stdout.readline())
-        key = bytes.fromhex(ready["funded_key"].removeprefix("0x"))
-        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-            yield Box(ready["url"], key, runner.run(deployed(ready["url"], key)))
-        process.terminate()
+    yield from chain_of("settlement.devchain")
+
+
+@pytest.fixture(scope="module")
+def anvil() -> Iterator[Box]:
+    need_anvil()
+    yield from chain_of("settlement.anvil")
+
+
+def chain_of(module: str) -> Iterator[Box]:
+    made = started(module, CHAIN_ID)
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        yield Box(made.url, made.key, runner.run(deployed(made.url, made.key)))
+    made.process.terminate()
+    stopped(made)
 
 
 async def deployed(url: str, key: bytes) -> Deployment:
@@ -103,11 +106,43 @@ async def simulated_world() -> AsyncIterator[World]:
     yield World(chain, TREASURER, gas)
 
 
-@pytest.fixture(params=["simulated", pytest.param("evm", marks=pytest.mark.process)])
+REAL = [pytest.param(name, marks=pytest.mark.process) for name in ("box", "anvil")]
+
+
+@pytest.fixture(params=["simulated", *REAL])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    evm = request.param == "evm"
-    async for made in evm_world(request.getfixturevalue("box")) if evm else simulated_world():
+    if request.param == "simulated":
+        async for made in simulated_world():
+            yield made
+        return
+    async for made in evm_world(request.getfixturevalue(request.param)):
         yield made
+
+
+@pytest.mark.process
+def test_the_box_and_anvil_agree_on_gas(box: Box, anvil: Box) -> None:
+    """The same deployment, then one transaction of each kind, by the same keys in the same order."""
+
+    async def spent(at: Box) -> list[int]:
+        chain = EvmChain(at.url, CHAIN_ID, at.deployment.addresses)
+        key = keccak(b"the same on both")
+        account, index = checksum(address_of(key)), checksum(b"\x77" * 20)
+        entries = [(bytes([n]) * 32, bytes(32), bytes(32)) for n in range(3)]
+        stake = chain.address("WorkerStake")
+        receipts = [await chain.transfer_eth(at.treasurer, account, ETHER)]
+        for signer, *call in (
+            (key, "AssetRegistry", "registerOwner", index),
+            (key, "CommitLog", "commitMany", entries),
+            (at.treasurer, "OpenToken", "transfer", account, 7 * OPEN),
+            (key, "OpenToken", "approve", stake, 7 * OPEN),
+            (key, "WorkerStake", "deposit", account, 5 * OPEN),
+        ):
+            receipts.append(await chain.write(signer, *call))
+        await chain.close()
+        return [receipt.gas_used for receipt in receipts]
+
+    assert box.deployment.addresses == anvil.deployment.addresses
+    assert asyncio.run(spent(box)) == asyncio.run(spent(anvil))
 
 
 async def test_a_chain_names_itself_and_its_contracts(world: World) -> None:

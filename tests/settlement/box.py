@@ -1,18 +1,23 @@
-"""The chain in a box as a process, and what a test asks of it by plain HTTP."""
+"""The chain in a box, or anvil, as a process, and what a test asks of it by plain HTTP."""
 
 import json
+import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+import pytest
 from eth_account import Account
 
 from protocol.ids import checksum
 from protocol.typed_data import address_of
+from settlement.anvil import path
 
+BOTH = ("settlement.devchain", "settlement.anvil")
 ROOT = Path(__file__).resolve().parents[2]
 CHAIN_ID = 777
 
@@ -24,6 +29,11 @@ class Box:
     url: str
     key: bytes
     process: "subprocess.Popen[bytes]"
+
+    @property
+    def is_ours(self) -> bool:
+        """The chain in a box, not anvil."""
+        return "settlement.devchain" in self.process.args
 
     @property
     def account(self) -> str:
@@ -46,6 +56,15 @@ class Box:
         assert "error" not in answer, answer
         return answer["result"]
 
+    def receipt(self, tx: str) -> Any:
+        """At once from the box; anvil answers a moment before it mines."""
+        for _ in range(1 if self.is_ours else 40):
+            found = self.ask("eth_getTransactionReceipt", tx)
+            if found is not None:
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"{tx} is not mined")
+
     def send(self, **fields: Any) -> str:
         """A signed transaction of the funded account; its hash."""
         plain = {
@@ -61,12 +80,28 @@ class Box:
         return str(self.ask("eth_sendRawTransaction", signed.raw_transaction.to_0x_hex()))
 
 
-def started() -> Box:
-    command = [sys.executable, "-m", "settlement.devchain", "--chain-id", str(CHAIN_ID)]
+def anvil() -> str | None:
+    """anvil's executable: of ``npm ci`` in tests/anvil, else wherever the program finds one."""
+    local = sorted((ROOT / "tests/anvil/node_modules/@foundry-rs").glob("anvil-*/bin/anvil"))
+    return str(local[0]) if local else path()
+
+
+def need_anvil() -> None:
+    """Skip, visibly, where there is none; in CI that is a failure."""
+    if anvil() is not None:
+        return
+    if os.environ.get("CI"):
+        pytest.fail("CI must have anvil; .ci/run installs it")
+    pytest.skip("no anvil here: run `npm ci` in tests/anvil")
+
+
+def started(module: str = "settlement.devchain", chain_id: int = CHAIN_ID) -> Box:
+    command = [sys.executable, "-m", module, "--chain-id", str(chain_id)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    process = subprocess.Popen(command, cwd=ROOT, **pipes)  # type: ignore[call-overload]
+    env = {**os.environ, "OPENLEDGER_ANVIL": anvil() or ""}
+    process = subprocess.Popen(command, cwd=ROOT, env=env, **pipes)  # type: ignore[call-overload]
     ready = json.loads(process.stdout.readline())
-    assert ready["chain_id"] == CHAIN_ID
+    assert ready["chain_id"] == chain_id
     return Box(ready["url"], bytes.fromhex(ready["funded_key"][2:]), process)
 
 

@@ -14,15 +14,17 @@ from web3.exceptions import ContractCustomError
 from protocol.ids import address_bytes, checksum
 from settlement import abi
 from settlement.devchain import DevChain
-from tests.settlement.box import CHAIN_ID, Box, started, stopped
+from tests.settlement.box import BOTH, CHAIN_ID, Box, need_anvil, started, stopped
 from tests.settlement.pair import ACCOUNTS, KEYS
 
 ETHER = 10**18
 
 
-@pytest.fixture(scope="module")
-def box() -> Iterator[Box]:
-    made = started()
+@pytest.fixture(scope="module", params=BOTH)
+def box(request: pytest.FixtureRequest) -> Iterator[Box]:
+    if request.param == "settlement.anvil":
+        need_anvil()
+    made = started(request.param)
     yield made
     made.process.terminate()
     assert stopped(made) == 0
@@ -56,7 +58,13 @@ def test_a_call_is_answered_in_the_standard_s_form(box: Box) -> None:
     ],
 )
 def test_a_bad_request_gets_the_standard_s_error(box: Box, body: Any, code: int) -> None:
-    assert box.post(body)["error"]["code"] == code
+    if isinstance(body, dict):
+        body = {"jsonrpc": "2.0", **body}
+    answer = box.post(body)
+    if box.is_ours:
+        assert answer["error"]["code"] == code
+    else:  # anvil takes decimal block numbers, and tells some faults by other codes of the standard
+        assert "result" in answer or -32700 <= answer["error"]["code"] <= -32000
 
 
 def test_a_batch_is_answered_in_order(box: Box) -> None:
@@ -83,7 +91,7 @@ def test_blocks_come_every_second_and_never_ahead_of_the_clock(box: Box) -> None
 
 def test_a_transaction_is_mined_at_once(box: Box) -> None:
     tx = box.send(to=ACCOUNTS[0], value=5)
-    receipt = box.ask("eth_getTransactionReceipt", tx)
+    receipt = box.receipt(tx)
     assert (receipt["status"], receipt["gasUsed"]) == ("0x1", hex(21_000))
     sent = box.ask("eth_getTransactionByHash", tx)
     assert (sent["from"], sent["value"]) == (box.account.lower(), "0x5")
@@ -99,7 +107,9 @@ def test_a_transaction_that_cannot_be_mined_is_refused(box: Box) -> None:
     poor = Account.sign_transaction({**plain, "nonce": 0, "chainId": CHAIN_ID}, KEYS[5])
     for signed in (foreign, future, poor):
         answer = box.rpc("eth_sendRawTransaction", signed.raw_transaction.to_0x_hex())
-        assert answer["error"]["code"] == -32000
+        if box.is_ours:
+            assert answer["error"]["code"] == -32000
+        assert box.ask("eth_getTransactionReceipt", signed.hash.to_0x_hex()) is None
 
 
 def test_logs_are_found_by_range_address_and_topic(box: Box) -> None:
@@ -108,7 +118,7 @@ def test_logs_are_found_by_range_address_and_topic(box: Box) -> None:
     entries = [(bytes([n]) * 32, b"s" * 32, b"v" * 32) for n in range(3)]
     start = int(box.ask("eth_blockNumber"), 16)
     tx = box.send(to=contract, data=known.call_data([entries]))
-    receipt = box.ask("eth_getTransactionReceipt", tx)
+    receipt = box.receipt(tx)
     query = {"fromBlock": hex(start), "toBlock": "latest", "address": contract.lower()}
     assert box.ask("eth_getLogs", query) == receipt["logs"]
     assert [log["logIndex"] for log in receipt["logs"]] == ["0x0", "0x1", "0x2"]
@@ -161,8 +171,11 @@ def test_async_web3_deploys_writes_reads_and_sees_errors(box: Box) -> None:
     asyncio.run(story())
 
 
-def test_it_stops_when_its_parent_is_gone() -> None:
-    made = started()
+@pytest.mark.parametrize("module", BOTH)
+def test_it_stops_when_its_parent_is_gone(module: str) -> None:
+    if module == "settlement.anvil":
+        need_anvil()
+    made = started(module)
     assert made.process.stdin is not None
     made.process.stdin.close()
     assert stopped(made) == 0
@@ -181,4 +194,4 @@ def test_several_blocks_share_a_second_and_a_clock_set_back_is_no_harm() -> None
 
 def deployed(box: Box, contract: str, args: bytes = b"") -> str:
     tx = box.send(data=abi.artifact(contract).bytecode + args)
-    return checksum(address_bytes(box.ask("eth_getTransactionReceipt", tx)["contractAddress"]))
+    return checksum(address_bytes(box.receipt(tx)["contractAddress"]))

@@ -8,15 +8,17 @@ import pytest
 from protocol.errors import ChainError, LocalError, OperatorError, Reverted
 from settlement.deploy import create_address, deploy, verify_code
 from settlement.evm import EvmChain
-from tests.settlement.box import CHAIN_ID, Box, started, stopped
+from tests.settlement.box import BOTH, CHAIN_ID, Box, need_anvil, started, stopped
 from tests.settlement.pair import ACCOUNTS, KEYS, PARAMS
 
 pytestmark = pytest.mark.process
 
 
-@pytest.fixture(scope="module")
-def box() -> Iterator[Box]:
-    made = started()
+@pytest.fixture(scope="module", params=BOTH)
+def box(request: pytest.FixtureRequest) -> Iterator[Box]:
+    if request.param == "settlement.anvil":
+        need_anvil()
+    made = started(request.param)
     yield made
     made.process.terminate()
     assert stopped(made) == 0
