@@ -15,6 +15,7 @@ SYNC_BYTES = 4 * 1024 * 1024
 SYNC_PAGES = 8  # answers taken from one peer in its turn
 RENEW_S = LIFETIME_S / 3  # before the end, a letter of ours that is still needed is sent again
 MAX_RANGE = 2_000  # blocks asked at once
+STALLED_S = 120  # a head of that age is told: the endpoint, or the chain, has stopped
 
 
 async def watch_chain(ctx: Context) -> None:
@@ -30,6 +31,9 @@ async def watch_chain(ctx: Context) -> None:
 async def look(ctx: Context) -> None:
     """Catch up with the head. Events enter the board together with the head that they lead to."""
     head = await ctx.seams.chain.head()
+    late = round(ctx.seams.clock.now() - head.time)
+    if late > STALLED_S:
+        ctx.fail("chain", ChainError("chain-stalled", f"its head is {late} s old"))
     await _follow_back(ctx, head)
     while ctx.head.number < head.number:
         await _fold(ctx, head)

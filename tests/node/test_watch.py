@@ -159,6 +159,27 @@ class Forgetful(Endpoint):
         return found if self.times > self._first else [e for e in found if e.args.get("index") != 1]
 
 
+class Stopped(Endpoint):
+    """Its head does not move."""
+
+    async def head(self) -> Any:
+        return await self._chain.block(self._first)
+
+
+def test_a_chain_that_stands_still_is_told_and_left_when_it_moves() -> None:
+    async def scene(world: World, ann: Context, bob: Context) -> None:
+        chain, at = bob.seams.chain, bob.head.number
+        bob.seams = replace(bob.seams, chain=Stopped(chain, at))
+        await world.clock.sleep(watch.STALLED_S - 5)
+        assert "chain-stalled" not in bob.failures
+        await world.clock.sleep(15)
+        assert bob.failures["chain-stalled"].count >= 1
+        bob.seams = replace(bob.seams, chain=chain)
+        await world.until(lambda: bob.head.number > at, 10, "it stays")
+
+    play(scene)
+
+
 def test_events_that_cannot_be_are_counted_and_asked_again() -> None:
     async def scene(world: World, ann: Context, bob: Context) -> None:
         bob.seams = replace(bob.seams, chain=Forgetful(bob.seams.chain, 4))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -87,10 +88,10 @@ def anvil() -> str | None:
 
 
 def need_anvil() -> None:
-    """Skip, visibly, where there is none; in CI that is a failure."""
+    """Skip, visibly, where there is none; in CI with npm that is a failure."""
     if anvil() is not None:
         return
-    if os.environ.get("CI"):
+    if os.environ.get("CI") and shutil.which("npm"):
         pytest.fail("CI must have anvil; .ci/run installs it")
     pytest.skip("no anvil here: run `npm ci` in tests/anvil")
 
