@@ -1,9 +1,11 @@
 """Content-addressed bytes on disk (named by id, written aside, fsynced, renamed) and in memory."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
-from protocol.errors import LocalError, disk_error
+from datanet.quota import Collected, collect
+from protocol.errors import LocalError, OperatorError, disk_error
 from protocol.ids import content_id
 
 
@@ -16,6 +18,15 @@ class FileBlobs:
         self._aside.mkdir(parents=True, exist_ok=True)
         self._drafts = root / "drafts"
         self._drafts.mkdir(exist_ok=True)
+        self._cache = root / "cache"
+        self._cache.mkdir(exist_ok=True)
+        self.room: int | None = None  # bytes that may still be fetched; None: as many as fit
+
+    def collect(self, quota: int, now: float) -> Collected:
+        """Make room by ``datanet/quota.py``; what is left of ``quota`` bytes is what may be fetched."""
+        found = collect(self._root, quota, now)
+        self.room = quota - found.used
+        return found
 
     def put(self, body: bytes) -> bytes:
         """Store atomically; the 32-byte id. Returns after the bytes are on the disk.
@@ -25,6 +36,7 @@ class FileBlobs:
         blob = content_id(body)
         path = self._path(blob)
         if path.exists():
+            self.pin(blob)
             return blob
         part = self._aside / f"{blob.hex()}.{os.getpid()}"
         try:
@@ -44,6 +56,7 @@ class FileBlobs:
             body = self._path(blob).read_bytes()
         except FileNotFoundError as error:
             raise LocalError("no-blob", blob.hex()) from error
+        self._used(blob)
         if content_id(body) != blob:
             raise LocalError("blob-corrupt", f"{self._path(blob)} does not have its hash")
         return body
@@ -52,6 +65,7 @@ class FileBlobs:
         """At most ``size`` bytes from byte ``at``, not checked. Raises LocalError ``no-blob``."""
         try:
             with self._path(blob).open("rb") as file:
+                self._used(blob)
                 return os.pread(file.fileno(), size, at)
         except FileNotFoundError as error:
             raise LocalError("no-blob", blob.hex()) from error
@@ -61,7 +75,18 @@ class FileBlobs:
 
     def draft(self, blob: bytes) -> "FileDraft":
         """The blob as far as it was written, in this life or an earlier one."""
-        return FileDraft(self._drafts / blob.hex(), self._path(blob))
+        return FileDraft(
+            self, self._drafts / blob.hex(), self._path(blob), self._cache / blob.hex()
+        )
+
+    def pin(self, blob: bytes) -> None:
+        """Keep it for good: it is not evicted any more."""
+        (self._cache / blob.hex()).unlink(missing_ok=True)
+
+    def _used(self, blob: bytes) -> None:
+        """The last use of what may be evicted."""
+        with suppress(FileNotFoundError):
+            os.utime(self._cache / blob.hex())
 
     def _path(self, blob: bytes) -> Path:
         name = blob.hex()
@@ -71,12 +96,19 @@ class FileBlobs:
 class FileDraft:
     """A file that grows to a blob; every chunk lies at its place."""
 
-    def __init__(self, path: Path, final: Path) -> None:
+    def __init__(self, store: FileBlobs, path: Path, final: Path, cached: Path) -> None:
+        self._store = store
         self._path = path
         self._final = final
+        self._cached = cached
 
     def write(self, at: int, part: bytes) -> None:
-        """Keep bytes at their place. Raises OperatorError ``disk-full`` or ``disk-error``."""
+        """Keep bytes at their place. Raises OperatorError: ``disk-full``, ``disk-error``, ``quota-full``."""
+        if self._store.room is not None:
+            self._store.room -= len(part)
+            if self._store.room < 0:
+                text = "All blobs that may not go fill the quota of the disk."
+                raise OperatorError("quota-full", text, "Raise disk.quota_mb in the config.")
         try:
             handle = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
             try:
@@ -109,6 +141,8 @@ class FileDraft:
                 os.fsync(handle)
             finally:
                 os.close(handle)
+            self._cached.unlink(missing_ok=True)
+            os.link(self._path, self._cached)
             _move(self._path, self._final)
         except OSError as error:
             raise disk_error(error, self._path) from error
@@ -143,6 +177,9 @@ class MemoryBlobs:
 
     def has(self, blob: bytes) -> bool:
         return blob in self._bodies
+
+    def pin(self, blob: bytes) -> None:
+        """Nothing to do: memory evicts nothing."""
 
     def draft(self, blob: bytes) -> "MemoryDraft":
         """The blob as far as it was written."""

@@ -39,7 +39,9 @@ class NodeConfig:
     network: Path  # network file
     payout: str  # EIP-55 address, or "" when not chosen yet
     roles: tuple[str, ...]
-    datanets: tuple[str, ...]  # ids or names to hold; empty: all that are open
+    datanets: tuple[
+        str, ...
+    ]  # ids or names of which whole copies are kept and served; empty: what the roles need
     log_level: str
     listen_host: str
     listen_port: int  # 0: any free port
@@ -48,6 +50,7 @@ class NodeConfig:
     chain_rpc: tuple[str, ...]  # empty: the network file's first; of several, two must agree
     chain_confirmations: int  # blocks on a transaction's before it is forgotten
     chain_max_fee_gwei: int  # the most this node signs, a gas
+    disk_quota_mb: int  # of all blobs; 0: no limit
     compute_cache: Path  # converted base models, may be shared
     compute_slots: Path  # one lock file per compute child running on this machine, may be shared
     compute_children: int
@@ -148,6 +151,7 @@ _SETTINGS: dict[str, _Kind] = {
     # Two epochs of Ethereum's proof of stake are final; a rollup's or devnet's blocks are sooner.
     "chain_confirmations": _Kind("chain.confirmations", lambda _: 64, _between(0, 10_000)),
     "chain_max_fee_gwei": _Kind("chain.max_fee_gwei", lambda _: 500, _between(1, 1_000_000)),
+    "disk_quota_mb": _Kind("disk.quota_mb", lambda _: 20_480, _between(0, 2**40)),
     "compute_cache": _Kind("compute.cache", lambda home: home.path / "models", _path),
     "compute_slots": _Kind("compute.slots", lambda home: home.slots, _path),
     "compute_children": _Kind("compute.children", lambda _: 1, _between(1, 64)),

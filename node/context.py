@@ -139,6 +139,7 @@ class Context:
     mail: Mail
     exchange: Exchange
     pace: Pace = Pace()
+    datanets: tuple[str, ...] = ()  # ids or names of which this node keeps whole copies
     head: Block = START
     # points up to which events were folded, oldest first: what a reorganised chain is compared with
     trail: deque[Block] = field(default_factory=lambda: deque(maxlen=TRAIL))

@@ -16,7 +16,19 @@ import trio
 from bootstrap.network import REMEDY, NetworkFile, load_network
 from datanet import credit
 from datanet.blobs import FileBlobs
-from node import actions, data, epoch, explain, govern, keys, runtime, serve, view, view_money
+from node import (
+    actions,
+    data,
+    epoch,
+    explain,
+    govern,
+    keep,
+    keys,
+    runtime,
+    serve,
+    view,
+    view_money,
+)
 from node.aio import AsyncioThread
 from node.api import serve as serve_api
 from node.compute import ChildCompute
@@ -289,6 +301,7 @@ async def _run(
     payout = address_bytes(config.payout)
     ctx = runtime.build(seams, secrets, network_of(file), config.roles, payout)
     outbox.tell = partial(ctx.fail, "outbox")
+    ctx.datanets = config.datanets
     book = PeerBook(seams.store)
     await book.load()
     bound = Bound(config.listen_host, config.listen_port != 0)
@@ -298,6 +311,9 @@ async def _run(
     token = home.api_token(seams.randomness.token)
     async with seams.transport.running(), trio.open_nursery() as nursery:
         nursery.start_soon(compute.watch)
+        if config.disk_quota_mb and isinstance(seams.blobs, FileBlobs):
+            quota = config.disk_quota_mb * 1024 * 1024
+            nursery.start_soon(keep.collect_blobs, ctx, seams.blobs, quota)
         nursery.start_soon(outbox.tend)
         nursery.start_soon(meeting.run)
         await nursery.start(partial(runtime.run, ctx))

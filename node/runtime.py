@@ -7,7 +7,7 @@ from typing import Protocol
 
 import trio
 
-from node import learn, serve, sync, tabs, train, watch
+from node import keep, learn, serve, sync, tabs, train, watch
 from node.context import Context, Keys, Network, Pace, Seams
 from node.flow import STAGES, Stage
 from node.mail import Mail
@@ -88,6 +88,8 @@ async def run(ctx: Context, *, task_status: Started = trio.TASK_STATUS_IGNORED) 
         nursery.start_soon(watch.sync_mail, ctx)
         nursery.start_soon(watch.keep_mail, ctx)
         nursery.start_soon(learn.learn_bodies, ctx)
+        if ctx.datanets:
+            nursery.start_soon(keep.keep_datanets, ctx)
         pulse = Pulse()
         for stage in STAGES:
             if stage.concerns(ctx.roles):

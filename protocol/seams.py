@@ -198,6 +198,10 @@ class Blobs(Protocol):
 
     def has(self, blob: bytes) -> bool: ...
 
+    def pin(self, blob: bytes) -> None:
+        """Keep a fetched blob for good; what was ``put`` stays anyhow."""
+        ...
+
     def draft(self, blob: bytes) -> Draft:
         """The blob as far as it was written, in this life or an earlier one."""
         ...

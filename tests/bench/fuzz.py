@@ -33,6 +33,7 @@ def main() -> None:
             sys.stdout.write(f"counted  {code:40}{grown:8}\n")
     sys.stdout.write(f"honest   {'blobs fetched whole':40}{siege.honest:8}\n")
     sys.stdout.write(f"honest   {'failed':40}{len(siege.failed):8} {siege.failed[:3]}\n")
+    sys.stdout.write(f"honest   {'dials':40}{siege.redials:8}\n")
     mib = [rss // 2**20 for rss in (siege.rss_before, siege.rss_after)]
     sys.stdout.write(f"memory   {'MiB before, after':40}{mib[0]:8}{mib[1]:8}\n")
     sys.stdout.write(f"seconds  {time.monotonic() - begun:48.0f}\n")

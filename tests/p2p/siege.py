@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TOPIC = f"openledger/{ZERO.hex()[:16]}/1"
 WORKERS = 16
 HONEST_EVERY_S = 0.25
-HONEST_SECONDS = 10.0
+HONEST_SECONDS = 30.0
 
 
 @dataclass(slots=True)
@@ -33,6 +33,7 @@ class Siege:
 
     sent: Counter[str] = field(default_factory=Counter)
     honest: int = 0
+    redials: int = 0  # of the honest peer, which shares a busy process with the attackers
     failed: list[str] = field(default_factory=list)
     before: dict[str, int] = field(default_factory=dict)
     after: dict[str, int] = field(default_factory=dict)
@@ -69,15 +70,14 @@ async def lay(streams: int, slow: int, seed: int) -> Siege:
         honest = Libp2pTransport(b"\x77" * 32, SystemClock())
         for transport in (honest, *(one.transport for one in crowd)):
             await stack.enter_async_context(transport.running())
-        peer = await honest.dial(addr)
-        siege.before, siege.rss_before = await report(honest, peer)
+        siege.before, siege.rss_before = await report(honest, addr, siege)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(ask_honestly, honest, peer, siege)
+            nursery.start_soon(ask_honestly, honest, addr, siege)
             for number in range(slow):
                 nursery.start_soon(hold, crowd[number % len(crowd)], number)
             await storm(crowd, streams, seed)
             await trio.sleep(1)  # what is under way is still to be counted
-            siege.after, siege.rss_after = await report(honest, peer)
+            siege.after, siege.rss_after = await report(honest, addr, siege)
             nursery.cancel_scope.cancel()
         for one in crowd:
             siege.sent.update(one.sent)
@@ -121,13 +121,23 @@ async def drip(send: object) -> None:
         await trio.sleep(1)
 
 
-async def ask_honestly(transport: Libp2pTransport, peer: str, siege: Siege) -> None:
+async def connected(transport: Libp2pTransport, addr: str, siege: Siege) -> str:
+    """The victim's peer id, dialled again when the connection is gone."""
+    peer = addr.rpartition("/p2p/")[2]
+    if peer not in transport.peers():
+        siege.redials += 1
+        await transport.dial(addr)
+    return peer
+
+
+async def ask_honestly(transport: Libp2pTransport, addr: str, siege: Siege) -> None:
     """Whole, verified blobs, one after the other."""
     blob = content_id(BODY)
     while True:
         blobs = MemoryBlobs()
         exchange = Exchange(transport, blobs, lambda peer, blob: True)
         try:
+            peer = await connected(transport, addr, siege)
             with trio.fail_after(HONEST_SECONDS):
                 await exchange.fetch(blob, [peer], len(BODY))
             assert blobs.get(blob) == BODY
@@ -137,8 +147,9 @@ async def ask_honestly(transport: Libp2pTransport, peer: str, siege: Siege) -> N
         await trio.sleep(HONEST_EVERY_S)
 
 
-async def report(transport: Libp2pTransport, peer: str) -> tuple[dict[str, int], int]:
+async def report(transport: Libp2pTransport, addr: str, siege: Siege) -> tuple[dict[str, int], int]:
     """The victim's counters and its memory in bytes."""
+    peer = await connected(transport, addr, siege)
     raw = await transport.request(peer, REPORT, b"", timeout=10, max_response=64 * 1024)
     found = json.loads(raw)
     return found["counts"], found["rss"]
