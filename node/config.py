@@ -45,6 +45,7 @@ class NodeConfig:
     log_level: str
     listen_host: str
     listen_port: int  # 0: any free port
+    listen_mdns: str  # "on" or "off": look for peers on private local networks
     listen_announce: tuple[str, ...]  # multiaddrs of a forwarded port, instead of the sockets' own
     api_port: int  # 0: any free port
     chain_rpc: tuple[str, ...]  # empty: the network file's first; of several, two must agree
@@ -106,6 +107,12 @@ def _names(raw: Any) -> tuple[str, ...]:
     return tuple(raw)
 
 
+def _on_off(raw: Any) -> str:
+    if raw not in ("on", "off"):
+        raise ValueError('is neither "on" nor "off"')
+    return _text(raw)
+
+
 def _multiaddrs(raw: Any) -> tuple[str, ...]:
     addrs = _names(raw)
     for addr in addrs:
@@ -145,6 +152,7 @@ _SETTINGS: dict[str, _Kind] = {
     "log_level": _Kind("log_level", lambda _: "info", _log_level),
     "listen_host": _Kind("listen.host", lambda _: "0.0.0.0", _text),
     "listen_port": _Kind("listen.port", lambda _: 0, _between(0, 65_535)),
+    "listen_mdns": _Kind("listen.mdns", lambda _: "on", _on_off),
     "listen_announce": _Kind("listen.announce", lambda _: (), _multiaddrs),
     "api_port": _Kind("api.port", lambda _: 0, _between(0, 65_535)),
     "chain_rpc": _Kind("chain.rpc", lambda _: (), _names),

@@ -304,7 +304,8 @@ async def _run(
     ctx.datanets = config.datanets
     book = PeerBook(seams.store)
     await book.load()
-    bound = Bound(config.listen_host, config.listen_port != 0)
+    local = config.listen_mdns == "on" and not config.listen_host.startswith("127.")
+    bound = Bound(config.listen_host, config.listen_port != 0, local)
     meeting = Meeting(ctx, book, file.seeds, bound)
     meeting.serve()
     node = Node(ctx, home, meeting, outbox)

@@ -18,6 +18,7 @@ from node.context import Context
 from node.join import AGENT, addresses, node_records
 from node.reach import Bound, Reachability
 from p2p.backoff import Backoff
+from p2p.mdns import LocalSearch
 from p2p.peers import PeerBook
 from p2p.redial import Redialer
 from protocol import roles
@@ -43,6 +44,7 @@ class Meeting:
     ) -> None:
         self._ctx = ctx
         self.book = book
+        self._bound = bound
         self.hellos: dict[PeerId, Hello] = {}  # of connected peers that work with us
         self.refused: dict[PeerId, Refused] = {}  # of connected peers that do not
         self._lives = Lives()
@@ -59,6 +61,9 @@ class Meeting:
         self._seed = Seed(transport, book, clock, ctx.seams.randomness)
         self._dialback = DialBack(transport, clock)
         self.redialer = Redialer(transport, self._seeds, clock, ctx.seams.randomness)
+        self._local = LocalSearch(
+            ctx.network.id, transport.peer_id, lambda: transport.addrs, self._nearby, clock
+        )
         self.reachability = Reachability(ctx, self._dialback, self._judges, self._relaying, bound)
 
     def serve(self) -> None:
@@ -66,6 +71,10 @@ class Meeting:
         self._handshake.serve()
         self._seed.serve()
         self._dialback.serve()
+
+    def counters(self) -> dict[str, int]:
+        """Dials of seeds that failed, and what went wrong on the local network, by reason."""
+        return {**self.redialer.counters(), **self._local.counts}
 
     # -- what is said ---
 
@@ -106,6 +115,8 @@ class Meeting:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.redialer.run)
             nursery.start_soon(self.reachability.run)
+            if self._bound.local:
+                nursery.start_soon(self._local.run)
             while True:
                 await self._round(nursery)
                 await self._ctx.seams.clock.sleep(LOOK_S)
@@ -152,6 +163,12 @@ class Meeting:
             self._asked[peer] = now + ASK_S
             for addr in await ask_peers(ctx.seams.transport, peer):
                 await self.book.heard_of(addr.rpartition("/p2p/")[2], addr)
+
+    async def _nearby(self, addr: str) -> None:
+        """An address on this machine's own network; the next round dials it."""
+        peer = addr.rpartition("/p2p/")[2]
+        if peer not in (self._ctx.seams.transport.peer_id, addr):
+            await self.book.heard_of(peer, addr)
 
     async def _refuse(self, peer: PeerId, refused: Refused) -> None:
         ctx, known = self._ctx, self.refused.get(peer)

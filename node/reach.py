@@ -23,10 +23,11 @@ RETRY_S = 12.0  # after a verdict that fewer than two seeds could give
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """How the operator told the node to listen: which interfaces, and whether on a port of choice."""
+    """How the operator told the node to listen: which interfaces, whether on a port of choice."""
 
     host: str = "0.0.0.0"
     fixed: bool = False
+    local: bool = False  # ask the local network for peers
 
 
 class Reachability:

@@ -41,7 +41,7 @@ async def snapshot(ctx: Context, meeting: Meeting, backed_up: bool) -> Json:
         except OpenLedgerError as error:
             ctx.fail("view", error)
             found[name] = []
-    found["failures"] = _failures(ctx)
+    found["failures"] = _failures(ctx, meeting)
     found["log"] = [
         {"time": note.at, "stage": note.stage, "text": note.text}
         for note in list(ctx.notes)[-LOG_LINES:]
@@ -86,13 +86,14 @@ def _pending(ctx: Context) -> Json | None:
     return None if entry is None else {"payout": checksum(entry.address), "since": entry.since}
 
 
-def _failures(ctx: Context) -> list[Json]:
+def _failures(ctx: Context, meeting: Meeting) -> list[Json]:
     now = ctx.seams.clock.now()
     found = [
         {"reason": code, "count": f.count, "text": f.text, "last": f.last}
         for code, f in sorted(ctx.failures.items())
     ]
-    for source in (ctx.seams.transport.counters(), dict(ctx.mail.refused), ctx.exchange.counters()):
+    transport, exchange = ctx.seams.transport.counters(), ctx.exchange.counters()
+    for source in (transport, dict(ctx.mail.refused), exchange, meeting.counters()):
         found += [
             {"reason": code, "count": count, "text": "counted by the network", "last": now}
             for code, count in sorted(source.items())
