@@ -8,6 +8,7 @@ import { Attribution, Epochs } from "/page_money.js";
 import { Datanets } from "/page_network.js";
 import { hasPayout, Overview } from "/page_overview.js";
 import { Peers } from "/page_peers.js";
+import { Rules } from "/page_rules.js";
 import { Rounds, Verdicts } from "/page_training.js";
 import { Badge, html } from "/parts.js";
 import { complete, follow, state } from "/store.js";
@@ -22,6 +23,7 @@ const PAGES = {
   attribution: ["Attribution", Attribution, (data) => data.attribution.length],
   epochs: ["Epochs & claims", Epochs, (data) => data.epochs.length],
   answers: ["Answers", Answers, (data) => data.answers.length],
+  rules: ["Rules & votes", Rules, () => null],
   failures: ["Failures", Failures, (data) => data.failures.reduce((n, one) => n + one.count, 0)],
   log: ["Log", Log, () => null],
 };

@@ -91,7 +91,8 @@ class FakeNode:
         return {"payout": address, "since": 1_767_232_800, "tx": "0x" + "07" * 32}
 
     async def governance(self) -> dict[str, Any]:
-        return copy.deepcopy(GOVERNANCE)
+        known = {} if self.state["jobs"] else {"proposals": []}
+        return {**copy.deepcopy(GOVERNANCE), **known}
 
     async def govern(self, action: str, body: dict[str, Any]) -> dict[str, Any]:
         self.actions.append(("govern", action, body))

@@ -22,7 +22,7 @@ FLAGS = [
 ]
 PAGES = [
     *("overview", "peers", "datanets", "rounds", "verdicts"),
-    *("attribution", "epochs", "answers", "failures", "log"),
+    *("attribution", "epochs", "answers", "rules", "failures", "log"),
 ]
 
 pytestmark = pytest.mark.browser
@@ -105,6 +105,7 @@ async def test_every_page_shows_the_nodes_values_and_fits(
         "attribution": ["41.2", "53.88 %", "87 % yielded to an earlier owner"],
         "epochs": ["76.46", "challenge window to end", "31 records above", "12.5"],
         "answers": ["Who led the people", "by a king", "silver and gold", "0.0125"],
+        "rules": ["version 1", "contributors_bps 5000 → 3000", "less to contributors", "10 gOPEN"],
         "failures": ["bad-signature", "signature does not match"],
         "log": ["lost 8 OPEN"],
     }
@@ -170,6 +171,7 @@ async def test_empty_pages_say_why(serving: Any, fresh_node: Any, token: str, pa
         "verdicts": ["No unit has been assigned", "Nobody was slashed"],
         "attribution": ["There is no job whose records could be scored"],
         "epochs": ["nothing to commit", "Nothing is claimable"],
+        "rules": ["No proposal yet", "openledger govern propose"],
         "answers": ["There is no job yet"],
         "failures": ["Nothing failed"],
         "log": ["Nothing happened yet"],
