@@ -87,6 +87,7 @@ def amount(text: str) -> int:
 
 async def submit_job(ctx: Context, text: str) -> tuple[bytes, str]:
     """Make the start adapter, announce the spec, fund the pot. Returns (job id, transaction hash)."""
+    ctx.check_current("AttributionPool")
     table, recipe = read_recipe(ctx, text)
     datanets = tuple(data.by_name(ctx, name) for name in table["datanets"])
     shards = [s for s in ctx.board.shards.values() if s.datanet in datanets and data.held(ctx, s)]

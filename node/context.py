@@ -17,7 +17,7 @@ from node import mail
 from node.mail import Mail
 from p2p.exchange import Exchange
 from protocol.codec import pack, unpack
-from protocol.errors import OpenLedgerError, PeerError
+from protocol.errors import OpenLedgerError, OperatorError, PeerError
 from protocol.ids import address_bytes, topic
 from protocol.messages import BlobHint
 from protocol.params import Params
@@ -176,6 +176,17 @@ class Context:
     def params_at(self, time: int) -> Params:
         """The parameters in force at a chain time; a job is bound to those when its pot was funded."""
         return self.params_under(self.board.version_at(time))
+
+    def check_current(self, contract: str) -> None:
+        """Nothing new is begun in a contract that has a successor. Raises OperatorError."""
+        following = self.board.successors.get(self.seams.chain.address(contract))
+        if following is not None:
+            raise OperatorError(
+                "has-successor",
+                f"Governance named {following} to follow on {contract}; what stands in the old one "
+                "stays claimable.",
+                "Fetch the network file that names the new contract.",
+            )
 
     @property
     def version(self) -> int:

@@ -212,6 +212,10 @@ async def view(ctx: Context) -> Json:
         "delegate": await read(VOTES, "delegates", own),
         "votes": str(await read(VOTES, "getVotes", own)),
         "governor": await _terms(ctx),
+        "successors": [
+            {"old": _name(ctx, old), "next": following}
+            for old, following in ctx.board.successors.items()
+        ],
         "earliest_start": earliest_start(ctx),
         "proposals": [await _shown(ctx, entry) for entry in ctx.board.proposals.values()],
     }
@@ -245,6 +249,11 @@ async def _shown(ctx: Context, entry: ProposalEntry) -> Json:
             described(ctx, to, data) for to, data in zip(entry.targets, entry.payloads, strict=True)
         ],
     }
+
+
+def _name(ctx: Context, address: str) -> str:
+    names = {ctx.seams.chain.address(name): name for name in abi.CONTRACTS}
+    return names.get(address, address)
 
 
 def described(ctx: Context, to: str, data: bytes) -> str:

@@ -34,6 +34,7 @@ class Money:
 
     async def stake(self, amount: str) -> Json:
         """Deposit coins of the operator account as its own stake."""
+        self._ctx.check_current("WorkerStake")
         units, me = open_units(amount), checksum(self._ctx.operator)
         done = await self._pay("WorkerStake", units, "deposit", me, units)
         return {**done, "stake": str(self._ctx.board.stake(self._ctx.operator))}
@@ -80,6 +81,7 @@ class Money:
     async def open_channel(self, host: str, amount: str) -> Json:
         """Open the next free channel to a host."""
         units, ctx = open_units(amount), self._ctx
+        ctx.check_current("InferenceChannels")
         operator = checksum(_address(host))
         number = sum(e.payer == ctx.operator for e in ctx.board.channels.values())
         salt = content_id(b"openledger/opened" + number.to_bytes(4, "big"))

@@ -130,6 +130,7 @@ async def _fund(ctx: Context, at: Counter, needed: int, amount: int) -> None:
     entry = ctx.board.channels.get(at.channel)
     if entry is not None and entry.deposit >= needed:
         return
+    ctx.check_current("InferenceChannels")
     contract = ctx.seams.chain.address("InferenceChannels")
     try:
         await ctx.write("OpenToken", "approve", contract, amount)

@@ -14,6 +14,9 @@ class RuleBook:
     def __init__(self) -> None:
         self.rules: list[RulesEntry] = []  # version n is the n-th
         self.proposals: dict[int, ProposalEntry] = {}  # in order
+        self.successors: dict[
+            str, str
+        ] = {}  # address of a contract -> of the one that follows on it
 
     def version_at(self, time: int) -> int:
         """The rule version in force at a unix time; 1 before the registry has spoken."""
@@ -41,3 +44,6 @@ class RuleBook:
             text=args["description"],
             block=event.block,
         )
+
+    def _on_SuccessorNamed(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        self.successors[args["old"]] = args["next"]

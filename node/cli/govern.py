@@ -32,6 +32,8 @@ def show(context: typer.Context, as_json: JsonFlag = False) -> None:
         print_line(f"From {_time(coming['start'])} version {coming['version']}: {changes}")
     if value["paused_until"]:
         print_line(f"Commits and new channels are paused until {_time(value['paused_until'])}.")
+    for each in value["successors"]:
+        print_line(f"New business of {each['old']} belongs to {each['next']}.")
     g = value["governor"]
     print_line(
         f"A proposal needs {_votes(g['threshold'])} and {money(g['fee'])}, the vote a quorum of "

@@ -353,6 +353,7 @@ GOVERNANCE: dict[str, Any] = {
         "fee": str(100 * OPEN),
         "quorum": str(10_000_000 * OPEN),
     },
+    "successors": [{"old": "AttributionPool", "next": "0x" + "2" * 40}],
     "earliest_start": 1_767_232_800,
     "proposals": [
         {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from node import govern
+from node import actions, govern, pay
 from node.context import Context
 from protocol.errors import OperatorError
 from protocol.ids import checksum
@@ -19,7 +19,7 @@ from tests.node.test_cli import fault, home, network_file, online  # noqa: F401
 
 PAIR = (
     Member("ann", ("contributor", "aggregator", "verifier"), open_tokens=20_001_000),
-    Member("bob", ("contributor", "verifier")),
+    Member("bob", ("contributor", "verifier", "host")),
 )
 VOTES = 20_000_000 * OPEN
 
@@ -34,6 +34,7 @@ async def test_reads_show_rules_and_proposals(online: Any, fake_node: Any) -> No
         assert "Rule version 1 is in force" in shown
         assert "version 2: contributors_bps=3000" in shown
         assert "10 gOPEN to vote with" in shown
+        assert "New business of AttributionPool belongs to 0x2222" in shown
         listed = (await ask("govern", "list")).stdout
         assert "active" in listed
         assert "less to" in listed
@@ -143,6 +144,29 @@ def test_a_proposal_s_whole_way_as_the_api_shows_it() -> None:
         assert value["versions"][1]["rules"] == asdict(replace(genesis(SIMNET), samples=4))
         await world.clock.sleep(made["start"] - bob.head.time + 3)
         assert (await govern.view(bob))["rules"]["samples"] == 4
+
+    play(scene)
+
+
+def test_nothing_new_is_begun_in_a_contract_that_has_a_successor() -> None:
+    async def scene(world: World, ann: Context, bob: Context) -> None:
+        chain = world.chain
+        await govern.act(ann, "wrap", {"amount": "20000000"})
+        await govern.act(ann, "delegate", {"address": ""})
+        await world.clock.sleep(1.0)
+        for number, old in enumerate(("AttributionPool", "InferenceChannels")):
+            ann.check_current(old)
+            body = {"old": chain.address(old), "next": chain.address("CommitLog"), "text": old}
+            made = await govern.act(ann, "successor", body)
+            await world.clock.sleep(SIMNET.vote_delay_seconds + 1)
+            await govern.act(ann, "vote", {"proposal": made["proposal"], "choice": "for"})
+            await world.clock.sleep(SIMNET.vote_seconds)
+            await govern.act(ann, "queue", {"proposal": made["proposal"]})
+            await world.clock.sleep(SIMNET.timelock_seconds)
+            await govern.act(ann, "execute", {"proposal": made["proposal"]})
+            assert len((await govern.view(ann))["successors"]) == number + 1
+        assert (await refusal(actions.submit_job(ann, ""))).code == "has-successor"
+        assert (await refusal(pay.ask(ann, b"a" * 32, "why?", 3))).code == "has-successor"
 
     play(scene)
 
