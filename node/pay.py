@@ -77,10 +77,13 @@ def _host(ctx: Context) -> bytes:
 
 
 async def _counter(ctx: Context, host: bytes, adapter: bytes) -> Counter:
-    """The first of this payer's channels to a host whose usage list has room for the adapter."""
+    """The first of this payer's channels to a host, not being closed, with room for the adapter."""
     for number in count():
         salt = content_id(b"openledger/channel" + host + number.to_bytes(4, "big"))
         at = Counter(host, channel_id(checksum(ctx.operator), salt), salt)
+        entry = ctx.board.channels.get(at.channel)
+        if entry is not None and entry.closing:
+            continue
         keys = {each.key for each in (await _tab(ctx, at)).sums}
         if (adapter, ctx.version) in keys or len(keys) < MAX_USAGE:
             return at

@@ -355,6 +355,10 @@ class Board(RuleBook):
         entry = self.channels[args["channel"]]
         self.channels[entry.channel] = replace(entry, deposit=entry.deposit + args["amount"])
 
+    def _on_ChannelClosing(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        entry = self.channels[args["channel"]]
+        self.channels[entry.channel] = replace(entry, closing=True)
+
     def _on_UsageBooked(self, event: Event, time: int, args: dict[str, Any]) -> None:
         self.used.append(
             UsageEntry(

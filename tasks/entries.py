@@ -160,6 +160,7 @@ class ChannelEntry:
     host: bytes
     deposit: int
     block: int
+    closing: bool = False  # or closed: it takes no more deposits, and no host serves on it
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,6 +182,20 @@ def test_adapters_share_a_channel_and_questions_wait_for_each_other(model: Model
     play(scene)
 
 
+def test_a_channel_that_its_payer_closes_is_followed_by_another(model: Model) -> None:
+    async def scene(world: World, ann: Context, bob: Context) -> None:
+        await pay.ask(ann, ADAPTER, "why?", 16)
+        await claimed(world, ann, TOKENS * PRICE)
+        (first,) = ann.board.channels
+        receipt = await ann.write("InferenceChannels", "startClose", first)
+        await ann.reached(receipt.block)
+        await pay.ask(ann, ADAPTER, "and?", 16)
+        await claimed(world, ann, 2 * TOKENS * PRICE)
+        assert [c.closing for c in ann.board.channels.values()] == [True, False]
+
+    play(scene)
+
+
 def test_a_deposit_that_does_not_suffice_is_topped_up(model: Model) -> None:
     async def scene(world: World, ann: Context, bob: Context) -> None:
         await pay.ask(ann, ADAPTER, "why?", 3)
