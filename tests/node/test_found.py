@@ -12,15 +12,20 @@ from typer.testing import CliRunner
 from bootstrap.network import load_network
 from node.aio import AsyncioThread
 from node.cli import app
+from node.config import load_config
+from node.daemon import open_chain
 from node.found import Founding, found
+from node.home import Home
 from protocol.errors import ChainError, OperatorError
 from protocol.params import SIMNET
 from settlement.abi import CONTRACTS
+from settlement.agreed import AgreedChain
 from settlement.evm import EvmChain
 from settlement.quote import gas_of_deployment
 from settlement.signer import LocalSigner, Signer
 from tests.settlement.box import CHAIN_ID, Box, started, stopped
 from tests.settlement.pair import ACCOUNTS
+from tests.settlement.proxy import proxy
 
 pytestmark = pytest.mark.process
 SEATS = tuple(ACCOUNTS[:3])
@@ -126,6 +131,23 @@ def test_the_command_deploys_and_says_first_what_it_costs(
     spent = int(quoted["held_wei"]) - int(box.ask("eth_getBalance", box.account, "latest"), 16)
     assert 0.9 < spent / int(quoted["cost_wei"]) < 1.1
     assert list(quoted["gas"]) == list(CONTRACTS)
+
+
+async def test_a_node_with_two_endpoints_believes_what_both_say(box: Box, tmp_path: Path) -> None:
+    def twisted(method: str, params: list[Any], result: Any) -> Any:
+        return {**result, "hash": "0x" + "66" * 32} if method == "eth_getBlockByNumber" else result
+
+    home, out = Home(tmp_path / "home"), tmp_path / "net.toml"
+    await go(box, out, wanted(box))
+    with proxy(box.url) as second, AsyncioThread() as thread:
+        flags = {"chain_rpc": f"{box.url}, {second.url}"}
+        chain = await open_chain(load_config(home, {}, flags), load_network(out), thread)
+        assert isinstance(chain, AgreedChain)
+        assert (await thread.run(chain.head)).number > 0
+        second.twist = twisted
+        with pytest.raises(ChainError, match="endpoints-disagree"):
+            await thread.run(chain.head)
+        await thread.run(chain.close)
 
 
 def test_a_deployment_needs_an_account(box: Box, tmp_path: Path) -> None:
