@@ -157,7 +157,8 @@ _SETTINGS: dict[str, _Kind] = {
     "api_port": _Kind("api.port", lambda _: 0, _between(0, 65_535)),
     "chain_rpc": _Kind("chain.rpc", lambda _: (), _names),
     # Two epochs of Ethereum's proof of stake are final; a rollup's or devnet's blocks are sooner.
-    "chain_confirmations": _Kind("chain.confirmations", lambda _: 64, _between(0, 10_000)),
+    # At most 120: endpoints that keep only recent state answer about 128 blocks back.
+    "chain_confirmations": _Kind("chain.confirmations", lambda _: 64, _between(0, 120)),
     "chain_max_fee_gwei": _Kind("chain.max_fee_gwei", lambda _: 500, _between(1, 1_000_000)),
     "disk_quota_mb": _Kind("disk.quota_mb", lambda _: 20_480, _between(0, 2**40)),
     "compute_cache": _Kind("compute.cache", lambda home: home.path / "models", _path),

@@ -34,6 +34,7 @@ OUTBOX = (
 )
 FIRST_POLL_S, LAST_POLL_S = 0.1, 2.0
 TEND_S = 3.0
+RECHECK_S = 20.0  # for what is mined: whether it still is, and whether it is final
 INSERT = "insert into outbox (hash, intent, nonce, raw, at) values (?, ?, ?, ?, ?)"
 
 
@@ -65,6 +66,7 @@ class Parcel:
     intent: bytes
     attempts: list[Attempt]
     sent: float = 0.0  # unix seconds, of the last form
+    looked: float = 0.0  # unix seconds, when ``tend`` last asked for it
     outcome: TxReceipt | Reverted | None = None
     replaced: bool = False  # another transaction has its nonce for good
     lock: trio.Lock = field(default_factory=trio.Lock)
@@ -191,12 +193,20 @@ class OutboxChain:
         while True:
             for place, parcel in sorted(self._parcels.items()):
                 try:
-                    await self._step(parcel)
-                    if await self._settled(parcel):
-                        await self._forget(place)
+                    await self._tend(place, parcel)
                 except ChainError as error:
                     self._fault(error)
             await self._clock.sleep(TEND_S)
+
+    async def _tend(self, place: tuple[str, int], parcel: Parcel) -> None:
+        """One look at one parcel; a mined one rests, or idle nodes would ask all day."""
+        now = self._clock.now()
+        if parcel.over and now - parcel.looked < RECHECK_S:
+            return
+        parcel.looked = now
+        await self._step(parcel)
+        if await self._settled(parcel):
+            await self._forget(place)
 
     # -- one parcel ---
 

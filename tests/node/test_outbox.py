@@ -57,6 +57,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seconds in (("BUMP", 0.4), ("RESEND", 0.2), ("WAIT", 12.0)):
         monkeypatch.setattr(outbox, f"{name}_SECONDS", seconds)
     monkeypatch.setattr(outbox, "TEND_S", 0.2)
+    monkeypatch.setattr(outbox, "RECHECK_S", 0.4)
 
 
 @pytest.fixture(scope="module")
