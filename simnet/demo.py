@@ -4,7 +4,6 @@ The runner hands each node its config and the network file, funds it, asks what 
 nodes' own APIs, and reads what happened from the chain and from those APIs. It decides nothing.
 """
 
-import os
 import signal
 import time
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from protocol.ids import checksum
 from protocol.params import Params, preset
 from protocol.typed_data import address_of
 from simnet import texts
-from simnet.processes import Group, give
+from simnet.processes import Group, environment, give
 from simnet.scenario import NodePlan, Scenario, ShardPlan
 from simnet.show import Progress
 from simnet.simulation import shard_rows
@@ -77,7 +76,7 @@ class Demo:
         self.folder = folder
         self.progress = progress
         self.params: Params = preset(scenario.preset)
-        self.group = Group(_environment())
+        self.group = Group(environment())
         self.members: dict[str, Member] = {}
         self.started = time.monotonic()
         self.job: Json = {}
@@ -299,6 +298,9 @@ class Demo:
     def _chat(self) -> None:
         self.progress.stage("answer", "a user asks the adapter and pays by voucher")
         job = next(j for j in self.builder.get("jobs") if j["id"] == self.job["job"])
+        if not job["adapter"]:
+            text = f"The job is {job['state']} and has no adapter to ask."
+            raise OperatorError("job-failed", text, self._advice())
         body = {"prompt": self.scenario.prompt, "max_tokens": self.scenario.answer_tokens}
         self.answer = self.builder.post("chat", {"adapter": job["adapter"], **body})
 
@@ -387,13 +389,3 @@ class Demo:
                     if f["text"] != "counted by the network"
                 ]
         return "\n".join(lines)
-
-
-def _environment() -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("OPENLEDGER_")}
-    return {
-        **kept,
-        "OMP_NUM_THREADS": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_OFFLINE": "1",
-    }

@@ -184,3 +184,14 @@ def give(path: Path, user: int) -> None:
     os.chown(path, user, user)
     for each in path.rglob("*"):
         os.chown(each, user, user)
+
+
+def environment() -> dict[str, str]:
+    """Ours without a node's settings; one thread a process, and no hub to wait for."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("OPENLEDGER_")}
+    return {
+        **kept,
+        "OMP_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_OFFLINE": "1",
+    }
