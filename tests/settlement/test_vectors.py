@@ -36,7 +36,7 @@ def vectors(scene: Scene) -> dict[str, Any]:
     epoch = scene.epoch(tree, typed_data.Draw(scene.job, tree.total))
     order, orders = scene.slash_args(4, 3 * OPEN, reporter=7)
     channel = vouchers.channel_id(ACCOUNTS[0], b"j" * 32)
-    usage = (vouchers.Usage(ASSET, 1, 1_000), vouchers.Usage(ASSET, 2, 7))
+    usage = (vouchers.Usage(ASSET, 1, 1_000), vouchers.Usage(b"n" * 32, 1, 7))
     voucher = scene.voucher(channel, OPEN, *usage)
     leaves = [b"", b"a", b"bb", b"ccc", b"dddd"]
     trees = {name: merkle.MerkleTree(leaves, h) for name, h in HASHES.items()}
