@@ -34,14 +34,14 @@ def main() -> None:
     sys.exit(1 if options.check and stale else 0)
 
 
-def compile_all(modules: Path | None) -> dict[str, Any]:
+def compile_all(modules: Path | None, sources: Path = SOURCES) -> dict[str, Any]:
     """Standard JSON output of solc for all contracts. OperatorError ``no-node``, ``solc``."""
     for tool in ("node", "npm"):
         if shutil.which(tool) is None:
             raise OperatorError("no-node", f"{tool} is not installed.", "Install Node.js 20.")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder) / "contracts"
-        shutil.copytree(SOURCES, work, ignore=shutil.ignore_patterns("node_modules"))
+        shutil.copytree(sources, work, ignore=shutil.ignore_patterns("node_modules"))
         if modules is not None:
             (work / "node_modules").symlink_to(modules.resolve())
         else:

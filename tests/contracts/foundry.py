@@ -2,8 +2,9 @@
 
 Needs node and npm; forge, solc and OpenZeppelin come from ``forge/package-lock.json``. What is tested
 is not compiled here: the creation code of ``settlement/artifacts`` is deployed as
-``settlement/deploy.py`` orders it. ``--nightly`` runs 100,000 fuzz runs a test and 1e6 calls over all
-invariants, and prints its figures. Other arguments are forge's (``--match-test``, ``-vvv``).
+``settlement/deploy.py`` orders it. ``--nightly`` runs foundry.toml's long profile: 100,000 runs of each pure
+fuzz test and 1e6 calls over all invariants; figures are printed. Other arguments are forge's
+(``--match-test``, ``-vvv``).
 """
 
 import hashlib
@@ -22,12 +23,11 @@ from eth_abi.abi import encode
 from protocol.errors import OperatorError
 from settlement import abi
 from settlement.deploy import constructor_args, predicted
+from settlement.rebuild import SOURCES
 from tests.settlement.pair import ACCOUNTS, PARAMS
 
 PROJECT = Path(__file__).parent / "forge"
 MODULES = PROJECT / "node_modules"
-CALLS = 1_000_000  # of a nightly run, over all invariants together
-DEPTH = 500  # calls in one nightly sequence
 
 
 def main() -> None:
@@ -60,14 +60,10 @@ def run(
         "OPENLEDGER_DEPLOYMENT": str(deployment(artifacts)),
     }
     if nightly:
-        environment |= {
-            "FOUNDRY_PROFILE": "nightly",
-            "FOUNDRY_INVARIANT_DEPTH": str(DEPTH),
-            "FOUNDRY_INVARIANT_RUNS": str(-(-CALLS // (DEPTH * invariants()))),
-        }
+        environment["FOUNDRY_PROFILE"] = "nightly"
     forge = str(MODULES / ".bin" / "forge")
     return subprocess.run(
-        [forge, "test", *arguments],
+        [forge, "test", "--remappings", f"settlement/={SOURCES}/", *arguments],
         cwd=PROJECT,
         env=environment,
         capture_output=True,
@@ -95,19 +91,12 @@ def deployment(artifacts: Path) -> Path:
         words = encode([param.canonical for param in inputs], abi.typed(inputs, args))
         raw = json.loads((artifacts / f"{contract}.json").read_text())
         code.append(raw["bytecode"] + words.hex())
-    body = json.dumps({"at": at, "addresses": list(at.values()), "code": code}, indent=1)
+    places = {"names": list(at), "addresses": list(at.values())}
+    body = json.dumps({**places, "code": code}, indent=1)
     path = PROJECT / "cache" / f"deployment-{hashlib.sha256(body.encode()).hexdigest()[:16]}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(body)
     return path
-
-
-def invariants() -> int:
-    """How many invariant functions there are."""
-    return sum(
-        len(re.findall(r"function invariant_\w+", path.read_text()))
-        for path in (PROJECT / "test").glob("*.sol")
-    )
 
 
 def figures(output: str) -> str:

@@ -13,7 +13,10 @@ interface Vm {
     function expectRevert(bytes4 selector) external;
     function envString(string calldata name) external view returns (string memory);
     function readFile(string calldata path) external view returns (string memory);
-    function parseJsonAddress(string calldata json, string calldata key) external pure returns (address);
+    function parseJsonStringArray(
+        string calldata json,
+        string calldata key
+    ) external pure returns (string[] memory);
     function parseJsonAddressArray(
         string calldata json,
         string calldata key

@@ -13,15 +13,18 @@ abstract contract World {
     uint256 private constant REPEATED =
         0x0101010101010101010101010101010101010101010101010101010101010101;
 
-    string private _deployment;
+    uint256 private constant ACCOUNTS = 10;
+
+    mapping(string contract_ => address) private _places;
+    address[ACCOUNTS] private _accounts; // kept: deriving one takes longer than most calls
 
     error Failed(string what);
 
     function deploy() internal {
         vm.warp(START);
-        _deployment = vm.readFile(vm.envString("OPENLEDGER_DEPLOYMENT"));
-        address[] memory places = vm.parseJsonAddressArray(_deployment, ".addresses");
-        bytes[] memory code = vm.parseJsonBytesArray(_deployment, ".code");
+        string memory file = _located();
+        address[] memory places = vm.parseJsonAddressArray(file, ".addresses");
+        bytes[] memory code = vm.parseJsonBytesArray(file, ".code");
         for (uint256 i = 0; i < code.length; ++i) {
             bytes memory creation = code[i];
             vm.prank(account(0));
@@ -33,16 +36,21 @@ abstract contract World {
         }
     }
 
+    /// @dev Learn the places of a deployment that another contract of this test made.
+    function deployedBefore() internal {
+        _located();
+    }
+
     function place(string memory contract_) internal view returns (address) {
-        return vm.parseJsonAddress(_deployment, string.concat(".at.", contract_));
+        return _places[contract_];
     }
 
     function key(uint256 number) internal pure returns (uint256) {
         return REPEATED * (number + 1);
     }
 
-    function account(uint256 number) internal pure returns (address) {
-        return vm.addr(key(number));
+    function account(uint256 number) internal view returns (address) {
+        return _accounts[number];
     }
 
     function check(bool holds, string memory what) internal pure {
@@ -57,5 +65,13 @@ abstract contract World {
     function signature(uint256 signer, bytes32 digest) internal pure returns (bytes memory) {
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(key(signer), digest);
         return abi.encodePacked(r, s, v);
+    }
+
+    function _located() private returns (string memory file) {
+        file = vm.readFile(vm.envString("OPENLEDGER_DEPLOYMENT"));
+        string[] memory names = vm.parseJsonStringArray(file, ".names");
+        address[] memory places = vm.parseJsonAddressArray(file, ".addresses");
+        for (uint256 i = 0; i < names.length; ++i) _places[names[i]] = places[i];
+        for (uint256 i = 0; i < ACCOUNTS; ++i) _accounts[i] = vm.addr(key(i));
     }
 }
