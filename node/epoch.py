@@ -19,6 +19,7 @@ from protocol.params import in_open
 from protocol.typed_data import Draw, EpochCommit, recover
 from settlement.claims import claim_args, commit_args, tree_of
 from settlement.sumtree import SumTree
+from tasks.court import CLOSED
 from tasks.entries import EpochEntry, UnitEntry
 
 TURN_S = 20  # seats take turns to propose; their head start to commit over the next
@@ -333,11 +334,13 @@ async def claim_pay(ctx: Context) -> None:
 
 
 def _can_be_freed(ctx: Context, unit: UnitEntry) -> bool:
-    """Anchored, never slashed, and its pot was drawn by an epoch that is active."""
+    """Anchored, never slashed, not on trial, and its pot was drawn by an epoch that is active."""
     drawn = ctx.board.pots[unit.pot].drawn
     settled = 0 < drawn <= active_epochs(ctx)
     slashed = any(slash.unit == unit.unit for slash in ctx.board.slashes)
-    return bool(unit.root) and settled and not unit.settled and not slashed
+    case = ctx.board.court.of_unit(unit.unit)
+    tried = case is not None and case.stage != CLOSED
+    return bool(unit.root) and settled and not unit.settled and not slashed and not tried
 
 
 async def _free(ctx: Context, unit: UnitEntry) -> None:

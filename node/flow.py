@@ -12,6 +12,7 @@ from node import (
     actions,
     attribute,
     checkscores,
+    court,
     data,
     dispute,
     epoch,
@@ -67,8 +68,13 @@ async def verify_units(ctx: Context) -> None:
 
 
 async def rule_disputes(ctx: Context) -> None:
-    """4. An accusation goes to a drawn committee; who is found guilty loses its stake."""
+    """4. An accusation goes to a drawn committee, which orders the slash of whoever was wrong."""
     await dispute.rule_disputes(ctx)
+
+
+async def follow_cases(ctx: Context) -> None:
+    """The accused may appeal to a jury; who is found guilty then loses its stake."""
+    await court.follow_cases(ctx)
 
 
 async def merge_rounds(ctx: Context) -> None:
@@ -139,6 +145,7 @@ STAGES = (
     Stage("train", train_units, ("worker",)),
     Stage("verify", verify_units, ("verifier",)),
     Stage("rule", rule_disputes, ("verifier",)),
+    Stage("court", follow_cases, ("verifier", "worker")),
     Stage("merge", merge_rounds, ("aggregator",)),
     Stage("models", register_models),
     Stage("rows", compute_rows, ("worker",)),

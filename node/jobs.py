@@ -10,9 +10,10 @@ from node.context import Context
 from protocol.errors import PeerError
 from protocol.ids import ZERO, job_round, short, unit_id
 from protocol.messages import ROUND, JobSpec
+from protocol.params import Params
 from tasks import draw
 from tasks.entries import Posted, PotEntry, UnitEntry
-from tasks.judge import Outcome, counted, judge, judge_home
+from tasks.judge import Outcome, counted, judge, judge_home, verdicts
 from tasks.lifecycle import State
 
 Samples = dict[int, tuple[bytes, ...]]  # drawn step -> its verifiers
@@ -187,18 +188,18 @@ async def _assigned(ctx: Context, job: Job, number: int) -> list[Assigned] | Non
     if beacon is None or at is None:
         return None
     home = home_owners(ctx, job)
-    slashed = {entry.operator for entry in ctx.board.slashes if entry.block <= at[0]}
+    suspended = ctx.board.suspended(at[0])
     pool = {
         worker: stake
         for worker, stake in ctx.board.roster(
             "worker", job.pot.block, ctx.params_at(job.pot.time).unit_stake
         ).items()
-        if worker not in home and worker not in slashed
+        if worker not in home and worker not in suspended
     }
     subject = job_round(job.id, number)
     chosen = draw.weighted(beacon, "workers", subject, pool, job.spec.workers)
     return [Assigned(unit_id(job.id, number, w), w, False) for w in chosen] + [
-        Assigned(unit_id(job.id, number, w), w, True) for w in home if w not in slashed
+        Assigned(unit_id(job.id, number, w), w, True) for w in home if w not in suspended
     ]
 
 
@@ -210,11 +211,15 @@ def entry_of(ctx: Context, job: Job, item: Assigned) -> UnitEntry | None:
     return entry
 
 
+def _least(params: Params) -> int:
+    return params.min_stake + params.accuser_stake
+
+
 def eligible_verifiers(ctx: Context, job: Job, worker: bytes) -> dict[bytes, int]:
-    """Staked verifiers at the job's block that are not the worker's party."""
+    """Verifiers at the job's block that could stake an accusation and are not the worker's party."""
     known: dict[tuple[bytes, bytes], dict[bytes, int]] = ctx.private.setdefault("eligible", {})
     if (job.id, worker) not in known:
-        roster = ctx.board.roster("verifier", job.pot.block, ctx.params.min_stake)
+        roster = ctx.board.roster("verifier", job.pot.block, _least(ctx.params))
         known[job.id, worker] = {
             v: stake
             for v, stake in roster.items()
@@ -251,7 +256,7 @@ def first_accusation(
 ) -> Posted | None:
     """The first guilty verdict of a drawn verifier in time: the one that a dispute is about."""
     deadline = unit.anchor_time + ctx.params.judge_seconds
-    seen = counted(unit.verdicts, all_verifiers(drawn), deadline).values()
+    seen = counted(verdicts(unit), all_verifiers(drawn), deadline).values()
     guilty = [post for post in seen if post.finding not in ("ok", "no-data")]
     return min(guilty, key=lambda p: (p.block, p.log_index), default=None)
 

@@ -23,6 +23,8 @@ def needed_stake(params: Params, names: tuple[str, ...]) -> int:
     total = params.min_stake
     if "worker" in names:
         total += 2 * params.unit_stake
+    if "verifier" in names:
+        total += 2 * params.accuser_stake
     if "aggregator" in names:
         total += params.aggregator_stake
     return total
@@ -47,7 +49,16 @@ async def join(ctx: Context) -> None:
         receipt = await ctx.post(NODE, key, bits.to_bytes(32, "big"))
         await ctx.reached(receipt.block)
         ctx.note("join", f"registered roles: {', '.join(ctx.roles) or 'none'}")
+    await _enlist(ctx)
     await _announce(ctx)
+
+
+async def _enlist(ctx: Context) -> None:
+    """A verifier sits on juries, any other node does not."""
+    wanted = "verifier" in ctx.roles
+    if ctx.board.court.enlisted.get(ctx.operator, False) != wanted:
+        receipt = await ctx.write("WorkerStake", "enlist", wanted)
+        await ctx.reached(receipt.block)
 
 
 async def _announce(ctx: Context) -> None:

@@ -30,7 +30,7 @@ from protocol.ids import job_round
 from protocol.messages import ROUND, PotShares, QueriesBody, RowCredit
 from tasks import draw
 from tasks.entries import UnitEntry
-from tasks.judge import counted
+from tasks.judge import counted, verdicts
 from tasks.lifecycle import State
 
 PPM = 1_000_000
@@ -235,7 +235,7 @@ async def _good_checks(
     drawn = jobs.all_verifiers(await jobs.samples(ctx, job, entry))
     members = await jobs.committee(ctx, job, entry)
     posts = [
-        *counted(entry.verdicts, drawn, deadline).values(),
+        *counted(verdicts(entry), drawn, deadline).values(),
         *counted(entry.rulings, members, deadline + ctx.params.judge_seconds).values(),
     ]
     right = {State.ACCEPTED: (True,), State.FAILED: (False,)}.get(state, ())

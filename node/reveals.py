@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from node.context import Context
-from node.train import REVEAL_PROTOCOL
+from node.train import REVEAL_PROTOCOL, serve_reveal
 from protocol.codec import pack, unpack
 from protocol.errors import DecodeError, PeerError
 from protocol.ids import ZERO, checksum, short
@@ -90,10 +90,13 @@ async def _request(ctx: Context, entry: UnitEntry, step: int, commitment: bytes)
     peer = ctx.peer_of(entry.operator)
     if peer is None:
         raise PeerError("no-peer", f"worker {checksum(entry.operator)} has no peer id")
+    request = pack(RevealRequest(entry.unit, step, commitment))
+    if entry.operator == ctx.operator:  # accused, it looks at its own work as a juror would
+        return unpack(RevealAnswer, await serve_reveal(ctx, peer, request))
     answer = await ctx.seams.transport.request(
         peer,
         REVEAL_PROTOCOL,
-        pack(RevealRequest(entry.unit, step, commitment)),
+        request,
         timeout=REVEAL_TIMEOUT_S,
         max_response=64 * 1024,
     )

@@ -60,9 +60,9 @@ async def _finished(ctx: Context, job: Job) -> Finished | None:
     beacon = None if last is None else await ctx.beacon(last.block + ctx.params.beacon_delay)
     if last is None or beacon is None:
         return None
-    slashed = {entry.operator for entry in ctx.board.slashes if entry.block <= last.block}
+    suspended = ctx.board.suspended(last.block)
     workers = ctx.board.roster("worker", job.pot.block, ctx.params_at(job.pot.time).unit_stake)
-    for worker in (*slashed, *jobs.home_owners(ctx, job)):
+    for worker in (*suspended, *jobs.home_owners(ctx, job)):
         workers.pop(worker, None)
     order = draw.weighted(beacon, "attribute", job.id, workers, len(workers))
     return Finished(job, last.value, last.block, last.time, order)

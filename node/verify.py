@@ -15,7 +15,7 @@ from protocol.compute import (
     StepState,
 )
 from protocol.errors import ComputeError
-from protocol.ids import ZERO, chain_id_of, short
+from protocol.ids import ZERO, chain_id_of, short, topic
 from protocol.messages import (
     FINDINGS,
     VERDICT,
@@ -25,6 +25,7 @@ from protocol.messages import (
     VerdictBody,
     judged,
 )
+from protocol.seams import TxReceipt
 from protocol.typed_data import VerdictStatement
 from tasks import draw
 from tasks.checks import Claim, check_a, check_b, check_c, check_d
@@ -63,13 +64,21 @@ async def _verify(
         return  # too late to count
     ctx.note("verify", f"re-computing steps {steps} of unit {short(item.unit)}")
     findings = await check_unit(ctx, job, number, entry, steps, canonical=False)
-    await post_verdict(ctx, VERDICT, entry, findings)
+    await post_verdict(ctx, VERDICT, entry, findings, staked=True)
 
 
 async def post_verdict(
-    ctx: Context, kind: str, entry: UnitEntry, findings: list[StepFinding]
+    ctx: Context,
+    kind: str,
+    entry: UnitEntry,
+    findings: list[StepFinding],
+    *,
+    staked: bool = False,
 ) -> str:
-    """Sign, share and post the findings; the first bad one names the verdict."""
+    """Sign, share and post the findings; the first bad one names the verdict.
+
+    ``staked``: an accusation is made before the Arbiter, which locks our stake under it.
+    """
     bad = next((f for f in findings if f.finding), None)
     code = bad.finding if bad else "ok"
     step = bad.step if bad else findings[0].step
@@ -80,11 +89,18 @@ async def post_verdict(
     body = VerdictBody(entry.unit, ctx.operator, tuple(findings), ctx.sign(statement))
     blob = ctx.put(body)
     await ctx.share(blob)
-    name = judged(kind, code).rstrip(b"\x00").decode()
-    receipt = await ctx.post(name, entry.unit, blob)
+    receipt = await _post(ctx, kind, entry, code, blob, staked=staked)
     ctx.note("verify", f"{kind} on unit {short(entry.unit)}: {code}")
     await ctx.reached(receipt.block)
     return code
+
+
+async def _post(
+    ctx: Context, kind: str, entry: UnitEntry, code: str, blob: bytes, *, staked: bool
+) -> TxReceipt:
+    if staked and code not in ("ok", "no-data"):
+        return await ctx.write("Arbiter", "accuse", entry.unit, topic(code), blob)
+    return await ctx.post(judged(kind, code).rstrip(b"\x00").decode(), entry.unit, blob)
 
 
 def finding(step: int, code: str) -> StepFinding:

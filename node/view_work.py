@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from node import data, jobs
+from node import cases, data, jobs
 from node.attribute import Attributed, attributed, finished_jobs
 from node.context import Context
 from node.facade import Json
@@ -135,7 +135,7 @@ async def _unit(ctx: Context, job: Job, item: Assigned, state: str, reason: str)
         "worker": checksum(item.worker),
         "home": item.home,
         "state": state,
-        "reason": reason,
+        "reason": "; ".join(filter(None, (reason, cases.explain(ctx, item.unit)))),
         "losses_micro": list(body.losses_micro) if body else [],
         "tokens": body.tokens if body else 0,
         "bytes": size,

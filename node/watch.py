@@ -186,7 +186,7 @@ def needed(ctx: Context, letter: Letter) -> bool:
         case EpochVote(epoch=number):
             return number > len(ctx.board.epochs)
         case SlashVote(unit=unit):
-            return all(entry.unit != unit for entry in ctx.board.slashes)
+            return ctx.board.court.of_unit(unit) is None
     return True
 
 

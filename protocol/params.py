@@ -53,6 +53,12 @@ class Params:
     check_pay: int  # one verdict
     sign_pay: int  # one signed epoch
     slash: int  # of a unit's stake for upheld fraud
+    # disputes
+    appeal_seconds: int  # from an order or a verdict until it acts
+    jury_seconds: int  # a jury's time to re-compute and vote, and again to reveal
+    jurors: int  # seats of a first jury; fewer sit where fewer verifiers hold stake
+    min_jurors: int  # fewer decide nothing, and nobody is slashed
+    stake_epoch_seconds: int  # juries are drawn by the stake at the end of such an epoch
     # shares, basis points
     contributors_bps: int
     private_cap_bps: int  # of the pot, for all private owners together
@@ -77,6 +83,11 @@ class Params:
         _check(self)
 
     @property
+    def accuser_stake(self) -> int:
+        """2 C, lost by a verifier whose accusation is refuted; a unit locks 5 C."""
+        return 2 * self.unit_stake // 5
+
+    @property
     def hash(self) -> bytes:
         return value_id("params", self)
 
@@ -92,6 +103,7 @@ def _check(p: Params) -> None:
         "the treasury must get at most 20 % of a fee": p.fee_treasury_bps <= 2_000,
         "fee parts must sum to the fee": _fee_parts(p) == 10_000,
         "committee quorum must be a majority": 2 * p.committee_quorum > p.committee,
+        "a jury needs seats": 1 <= p.min_jurors <= p.jurors,
     }
     for rule, holds in rails.items():
         if not holds:
@@ -134,6 +146,11 @@ MAINNET = Params(
     check_pay=OPEN,
     sign_pay=OPEN,
     slash=50 * OPEN,
+    appeal_seconds=86_400,
+    jury_seconds=14_400,
+    jurors=21,
+    min_jurors=5,
+    stake_epoch_seconds=86_400,
     contributors_bps=5_000,
     private_cap_bps=1_000,  # 10 %
     model_owner_bps=500,
@@ -162,6 +179,11 @@ DEVNET = replace(
     row_samples=16,
     unit_seconds=900,
     judge_seconds=900,
+    appeal_seconds=300,
+    jury_seconds=600,
+    jurors=9,
+    min_jurors=3,
+    stake_epoch_seconds=600,
     attribute_seconds=1_800,
     window_seconds=60,
     close_seconds=120,
@@ -184,6 +206,11 @@ SIMNET = replace(
     row_samples=6,
     unit_seconds=240,
     judge_seconds=300,
+    appeal_seconds=15,
+    jury_seconds=150,
+    jurors=5,
+    min_jurors=1,  # the demo has five verifiers, four of them parties
+    stake_epoch_seconds=10,
     attribute_seconds=600,
     window_seconds=3,
     close_seconds=10,

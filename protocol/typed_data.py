@@ -100,7 +100,7 @@ class Voucher(Typed):
 
 @dataclass(frozen=True, slots=True)
 class Slash(Typed):
-    """A committee's order; domain CommitteeSlasher. 20-byte addresses, zeros for no reporter."""
+    """A committee's order; domain Arbiter. 20-byte addresses, zeros for no reporter."""
 
     TYPE: ClassVar[str] = (
         "Slash(address operator,bytes32 unit,uint256 amount,bytes32 evidence,address reporter)"

@@ -6,17 +6,22 @@ from typing import Any
 from protocol import typed_data
 from protocol.errors import LocalError
 from protocol.ids import address_bytes
+from settlement.models.arbiter import accusation_id, order_id
+from settlement.models.jury import vote_commitment
 from settlement.models.pots import pot_id
 from settlement.sumtree import SumLeaf, SumTree
 
 __all__ = [
+    "accusation_id",
     "claim_args",
     "commit_args",
     "contract_domain",
+    "order_id",
     "owner_id",
     "pot_id",
     "slash_args",
     "tree_of",
+    "vote_commitment",
 ]
 
 ClaimArgs = tuple[int, bytes, int, tuple[tuple[bytes, int], ...]]
@@ -73,7 +78,7 @@ def commit_args(
 def slash_args(
     slash: typed_data.Slash, domain: typed_data.Domain, signatures: Sequence[bytes]
 ) -> tuple[Any, ...]:
-    """Arguments of ``CommitteeSlasher.execute``; exactly as many signatures as its threshold."""
+    """Arguments of ``Arbiter.order``; exactly as many signatures as its threshold."""
     operator, reporter = "0x" + slash.operator.hex(), "0x" + slash.reporter.hex()
     order = (operator, slash.unit, slash.amount, slash.evidence, reporter)
     return order, _sorted(slash.digest(domain), signatures)

@@ -31,6 +31,28 @@ class Voting:
 
 
 @dataclass(frozen=True, slots=True)
+class CourtParams:
+    """What stands between an accusation and a loss of stake. Times in seconds, amounts base units."""
+
+    appeal_seconds: int
+    vote_seconds: int  # for votes, and again for reveals
+    accusation_seconds: int
+    epoch_seconds: int  # of the stake that juries are drawn by
+    seats: int
+    min_seats: int  # fewer decide nothing
+    bond: int
+    accuser_stake: int
+    signer_slash: int
+    juror_fee: int
+    reward_cap: int
+
+    @property
+    def longest(self) -> int:
+        """From the end of a window to the last slash: two juries, and the appeal between them."""
+        return self.appeal_seconds + 4 * self.vote_seconds
+
+
+@dataclass(frozen=True, slots=True)
 class DeployParams:
     """What the constructors take. Addresses are EIP-55 text, amounts base units, times seconds."""
 
@@ -50,15 +72,16 @@ class DeployParams:
     voting: Voting
     min_window: int  # of any version
     max_window: int
+    court: CourtParams
     supply: int = 1_000_000_000 * OPEN
 
     def __post_init__(self) -> None:
-        longest = max(self.window, self.max_window)
-        if self.unbonding_seconds <= longest:
+        needed = max(self.window, self.max_window) + self.court.longest
+        if self.unbonding_seconds <= needed:
             raise OperatorError(
                 "bad-deploy",
-                f"unbonding takes {self.unbonding_seconds} s, a window up to {longest} s.",
-                "Make unbonding_seconds longer than any window.",
+                f"unbonding takes {self.unbonding_seconds} s, a window and its juries {needed} s.",
+                "Make unbonding_seconds longer than both together.",
             )
 
 
@@ -79,7 +102,7 @@ def terms_of(
         treasury=treasury,
         window=params.window_seconds,
         unit_stake=params.unit_stake,
-        unbonding_seconds=3 * params.window_seconds + params.judge_seconds,
+        unbonding_seconds=unbonding_seconds(params),
         payout_delay=params.window_seconds,
         reclaim_seconds=params.unit_seconds + params.judge_seconds + params.attribute_seconds,
         close_seconds=params.close_seconds,
@@ -94,6 +117,31 @@ def terms_of(
         ),
         min_window=max(1, params.window_seconds // 2),
         max_window=2 * params.window_seconds,
+        court=court_of(params),
+    )
+
+
+def unbonding_seconds(params: Params) -> int:
+    """Longer than everything that may lead to a slash, one thing after the other."""
+    juries = params.appeal_seconds + 4 * params.jury_seconds
+    return 3 * params.window_seconds + params.judge_seconds + juries
+
+
+def court_of(params: Params) -> CourtParams:
+    """The Arbiter's terms under a preset."""
+    return CourtParams(
+        appeal_seconds=params.appeal_seconds,
+        vote_seconds=params.jury_seconds,
+        # a dispute is ruled within judge_seconds of its accusation; as long again to order
+        accusation_seconds=2 * params.judge_seconds,
+        epoch_seconds=params.stake_epoch_seconds,
+        seats=params.jurors,
+        min_seats=params.min_jurors,
+        bond=params.min_stake,
+        accuser_stake=params.accuser_stake,
+        signer_slash=params.aggregator_stake // 10,
+        juror_fee=params.check_pay,
+        reward_cap=3 * params.check_pay,
     )
 
 
@@ -144,7 +192,12 @@ def predicted(deployer: str, nonce: int) -> dict[str, str]:
 def constructor_args(params: DeployParams, at: Mapping[str, str]) -> dict[str, tuple[Any, ...]]:
     """Constructor arguments of every contract, in order of deployment."""
     token, registry, stake = at["OpenToken"], at["AssetRegistry"], at["WorkerStake"]
-    slasher, pool = at["CommitteeSlasher"], at["AttributionPool"]
+    slasher, pool = at["Arbiter"], at["AttributionPool"]
+    court = params.court
+    waits = (court.appeal_seconds, court.vote_seconds, court.accusation_seconds)
+    duties = (*waits, court.seats, court.min_seats)
+    amounts = (court.bond, court.accuser_stake, court.signer_slash, court.juror_fee)
+    slow = (params.unbonding_seconds, court.epoch_seconds, court.reward_cap)
     quorum = (params.aggregators, params.aggregator_threshold)
     times = (params.window, params.unit_stake, params.reclaim_seconds)
     voting, timelock = params.voting, at["OpenTimelock"]
@@ -155,9 +208,9 @@ def constructor_args(params: DeployParams, at: Mapping[str, str]) -> dict[str, t
         "OpenToken": (params.supply,),
         "AssetRegistry": (params.payout_delay,),
         "CommitLog": (),
-        "WorkerStake": (token, registry, slasher, pool, params.unbonding_seconds),
-        "CommitteeSlasher": (stake, params.committee, params.committee_threshold),
+        "WorkerStake": (token, registry, slasher, pool, *slow),
         "AttributionPool": (token, registry, stake, *quorum, *times),
+        "Arbiter": (stake, params.committee, params.committee_threshold, (*duties, *amounts)),
         "InferenceChannels": (token, registry, pool, at["RuleRegistry"], *fees),
         "RuleRegistry": (timelock, params.guardian, *windows, params.rules.astuple()),
         "GOpen": (token,),

@@ -49,7 +49,7 @@ class SimChain:
         self._hashes: dict[tuple[bytes, int, int], bytes] = {}
         self._founding: tuple[DeployParams, bytes] | None = None
         self._genesis = 0
-        self._env = Env(chain_id, self._times[0])
+        self._env = self._world(self._times[0])
         self._models: dict[str, Model] = {}
         self._events: list[Event] = []
 
@@ -87,12 +87,12 @@ class SimChain:
         """Models and log as they were at the end of block ``fork``."""
         assert self._founding
         times = self._times[: fork + 1]
-        self._env = Env(self._chain_id, times[self._genesis])
+        self._env = self._world(times[self._genesis])
         self._models = build(self._env, *self._founding)
         self._env.commit()
         for tx in before:
             self._env.now = times[tx.block]
-            self._apply(tx)
+            self._apply(tx, tx.block)
             self._env.commit()
         self._mined = list(before)
         self._events = [event for event in self._events if event.block <= fork]
@@ -102,14 +102,19 @@ class SimChain:
     def _again(self, tx: SimTx) -> None:
         self._catch_up()
         try:
-            self._apply(tx)
+            self._apply(tx, len(self._times))
         except Reverted:
             return  # it was built on what is gone
         number = self._mine()
         self._record(self._env.commit(), number)
         self._mined.append(replace(tx, block=number))
 
-    def _apply(self, tx: SimTx) -> None:
+    def _world(self, now: int) -> Env:
+        return Env(self._chain_id, now, lambda number: self._block(number).hash)
+
+    def _apply(self, tx: SimTx, number: int) -> None:
+        """Run a transaction in the block that it makes."""
+        self._env.number = number
         method = self._method(tx.contract, tx.function)
         self._env.attempt(lambda: method(tx.sender, *tx.values))
 
@@ -145,6 +150,7 @@ class SimChain:
         await self._clock.sleep(0)
         self._catch_up()
         values = abi.typed(abi.function(contract, function, view=True).inputs, args)
+        self._env.number = len(self._times) - 1
         return self._method(contract, function)(*values)
 
     async def write(self, key: bytes, contract: str, function: str, *args: Any) -> TxReceipt:
@@ -154,7 +160,7 @@ class SimChain:
         sender = checksum(address_of(key))
         values = abi.typed(abi.function(contract, function, view=False).inputs, args)
         tx = SimTx(0, sender, contract, function, values)
-        self._apply(tx)
+        self._apply(tx, len(self._times))
         number = self._mine()
         self._mined.append(replace(tx, block=number))
         return self._record(self._env.commit(), number)

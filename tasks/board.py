@@ -12,6 +12,7 @@ from protocol import messages, roles
 from protocol.errors import ChainError
 from protocol.ids import address_bytes
 from protocol.seams import Event
+from tasks.court import Court
 from tasks.entries import (
     ChannelEntry,
     ClaimEntry,
@@ -55,6 +56,7 @@ class Board(RuleBook):
         self.used: list[UsageEntry] = []  # claimed of vouchers
         self.fees: list[FeeEntry] = []  # paid out of what was claimed
         self.models: dict[bytes, int] = {}  # registered model or adapter -> owner index
+        self.court = Court()
         self.ignored: dict[str, int] = defaultdict(int)
         self._indices: dict[bytes, int] = {}  # operator -> owner index
         self._peers: dict[bytes, bytes] = {}  # peer key -> operator
@@ -72,11 +74,12 @@ class Board(RuleBook):
         if not self._times or self._times[-1][0] < event.block:
             self._times.append((event.block, time))
         handler = getattr(self, f"_on_{event.name}", None)
-        if handler is None:
-            self.ignored[event.name] += 1
-            return
         try:
-            handler(event, time, event.args)
+            known = self.court.apply(event)
+            if handler is not None:
+                handler(event, time, event.args)
+            elif not known:
+                self.ignored[event.name] += 1
         except (LookupError, AssertionError) as error:
             raise ChainError(
                 "impossible-event", f"{event.contract}.{event.name} in block {event.block}: {error}"
@@ -168,6 +171,11 @@ class Board(RuleBook):
                     return post
         return None
 
+    def suspended(self, block: int) -> set[bytes]:
+        """Who is given no work at a block: slashed before, or with an order against it."""
+        slashed = {slash.operator for slash in self.slashes if slash.block <= block}
+        return slashed | self.court.suspended(block)
+
     def releasable(self, now: int) -> list[UnitEntry]:
         """Units whose pay and stake anyone may free: slashed, or past their deadline unanchored."""
         slashed = {slash.unit for slash in self.slashes}
@@ -232,6 +240,16 @@ class Board(RuleBook):
                 block=event.block,
             )
         )
+
+    def _on_Seized(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        self._stake(event, address_bytes(args["operator"]), -args["amount"])
+
+    def _on_Accused(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        finding = args["finding"].rstrip(b"\x00").decode("ascii", "replace")
+        accuser, place = address_bytes(args["accuser"]), (event.block, time, event.log_index)
+        post = Posted(accuser, args["evidence"], finding, *place, staked=True)
+        if args["unit"] in self.units:
+            self._finding(self.units[args["unit"]], messages.VERDICT, post)
 
     def _on_Committed(self, event: Event, time: int, args: dict[str, Any]) -> None:
         kind, _, finding = args["topic"].rstrip(b"\x00").decode("ascii", "replace").partition("/")

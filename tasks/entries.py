@@ -15,6 +15,7 @@ class Posted:
     block: int
     time: int
     log_index: int
+    staked: bool = False  # an accusation with stake locked under it
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,11 @@ def counted(
     return first
 
 
+def verdicts(unit: UnitEntry) -> list[Posted]:
+    """What was said about a worker's unit and counts: an accusation only with stake behind it."""
+    return [p for p in unit.verdicts if p.staked or p.finding in ("ok", "no-data")]
+
+
 def judge(
     unit: UnitEntry,
     verifiers: Sequence[bytes],
@@ -91,7 +96,7 @@ def _judging(
     now: int,
 ) -> Outcome:
     deadline = unit.anchor_time + params.judge_seconds
-    seen = counted(unit.verdicts, verifiers, deadline)
+    seen = counted(verdicts(unit), verifiers, deadline)
     guilty = sorted(
         (p for p in seen.values() if p.finding not in ("ok", "no-data")),
         key=lambda p: (p.block, p.log_index),

@@ -178,6 +178,11 @@ contract AttributionPool is PotBook, Quorum, EIP712 {
         }
     }
 
+    /// @notice The longest time from a commit to its activation; see IChallengeable.
+    function longestWindow() external view returns (uint256) {
+        return window;
+    }
+
     /// @notice The epoch whose root claims are paid from; 0 before the first activation.
     function activeEpoch() public view override returns (uint64) {
         return block.timestamp >= activatesAt ? lastEpoch : lastEpoch - 1;

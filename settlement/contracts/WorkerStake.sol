@@ -4,14 +4,15 @@ pragma solidity 0.8.37;
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {AssetRegistry} from "./AssetRegistry.sol";
 import {OpenToken} from "./OpenToken.sol";
+import {StakeHistory} from "./StakeHistory.sol";
+import {IWorkerStake} from "./interfaces/IWorkerStake.sol";
 
-/// @title What an operator key can lose.
-/// @notice Anyone deposits for a registered operator; what is withdrawn goes to that operator's
-/// payout address, so a stolen operator key gains nothing. Stake stays slashable until it left.
+/// @title What an operator key can lose. See IWorkerStake.
 /// @dev Invariants: locked <= bonded for every operator; the token balance of this contract is at
 /// least the sum of bonded and unbonding; a unit's lock belongs to one operator; an operator is
-/// slashed at most once for a unit. Deployed with predicted addresses of the pool and the slasher.
-contract WorkerStake {
+/// slashed at most once for a unit; only the slasher ever lowers what an operator owns. Deployed with
+/// predicted addresses of the pool and the slasher.
+contract WorkerStake is IWorkerStake, StakeHistory {
     using SafeERC20 for OpenToken;
 
     struct Account {
@@ -23,20 +24,24 @@ contract WorkerStake {
 
     struct Lock {
         address operator;
+        bool held; // a case about it is open
         uint256 amount;
     }
 
-    /// The reporter gets one part in REWARD_PARTS of a slash, the rest is burnt.
+    /// The reporter gets at most one part in REWARD_PARTS of a slash, the rest is burnt.
     uint256 public constant REWARD_PARTS = 10;
 
     OpenToken public immutable token;
     AssetRegistry public immutable registry;
-    /// The only address that may slash.
+    /// The only address that may slash, seize and hold.
     address public immutable slasher;
-    /// The only address that may lock and unlock.
+    /// Beside the slasher the only address that may lock and unlock.
     address public immutable pool;
-    /// Seconds between unbond and withdraw: longer than any settlement window.
+    /// Seconds between unbond and withdraw: longer than any settlement window and a jury together,
+    /// which the slasher's constructor checks.
     uint256 public immutable unbondingSeconds;
+    /// The most that a reporter gets from one slash, base units: three times the cost of a check.
+    uint256 public immutable rewardCap;
 
     mapping(address operator => Account) private _accounts;
     mapping(bytes32 unit => Lock) private _locks;
@@ -44,73 +49,50 @@ contract WorkerStake {
     mapping(address operator => bool) private _listed;
     address[] private _stakers;
 
-    event StakeDeposited(address indexed operator, address indexed source, uint256 amount);
-    event StakeUnbonded(address indexed operator, uint256 amount, uint256 releaseAt);
-    event StakeWithdrawn(address indexed operator, address payout, uint256 amount);
-    event StakeLocked(address indexed operator, bytes32 indexed unit, uint256 amount);
-    event StakeUnlocked(address indexed operator, bytes32 indexed unit, uint256 amount);
-    event Slashed(
-        address indexed operator,
-        bytes32 indexed unit,
-        uint256 amount,
-        bytes32 evidence,
-        address reporter,
-        uint256 reward,
-        uint256 burnt
-    );
+    modifier onlyKeeper() {
+        if (msg.sender != pool && msg.sender != slasher) revert NotKeeper(msg.sender);
+        _;
+    }
 
-    /// The amount must be positive.
-    error ZeroAmount();
-    /// Only the pool may do this.
-    error NotPool(address caller);
-    /// Only the slasher may do this.
-    error NotSlasher(address caller);
-    /// Only the operator or its payout address may unbond.
-    error NotStaker(address operator, address caller);
-    /// The operator has less free stake than needed.
-    error InsufficientStake(address operator, uint256 free, uint256 needed);
-    /// The unit has a lock already.
-    error AlreadyLocked(bytes32 unit);
-    /// The unit has no lock of this operator.
-    error NotLocked(address operator, bytes32 unit);
-    /// Nothing is unbonding.
-    error NothingUnbonding(address operator);
-    /// The unbonding time is not over.
-    error StillUnbonding(uint256 releaseAt);
-    /// The operator was slashed for this unit before.
-    error AlreadySlashed(address operator, bytes32 unit);
-    /// The operator has no stake that this slash may take.
-    error NothingToSlash(address operator);
+    modifier onlySlasher() {
+        if (msg.sender != slasher) revert NotSlasher(msg.sender);
+        _;
+    }
 
     constructor(
         OpenToken token_,
         AssetRegistry registry_,
         address slasher_,
         address pool_,
-        uint32 unbondingSeconds_
-    ) {
+        uint32 unbondingSeconds_,
+        uint32 epochSeconds_,
+        uint256 rewardCap_
+    ) StakeHistory(epochSeconds_) {
         token = token_;
         registry = registry_;
         slasher = slasher_;
         pool = pool_;
         unbondingSeconds = unbondingSeconds_;
+        rewardCap = rewardCap_;
     }
 
-    /// @notice Add stake for a registered operator from the caller's allowance.
+    /// @inheritdoc IWorkerStake
     function deposit(address operator, uint256 amount) external {
         if (amount == 0) revert ZeroAmount();
         registry.ownerIndex(operator);
-        _accounts[operator].bonded += amount;
+        // First the coins: OpenToken calls nobody back, and what is recorded then exists.
+        token.safeTransferFrom(msg.sender, address(this), amount);
+        Account storage account = _accounts[operator];
+        account.bonded += amount;
         if (!_listed[operator]) {
             _listed[operator] = true;
             _stakers.push(operator);
         }
         emit StakeDeposited(operator, msg.sender, amount);
-        token.safeTransferFrom(msg.sender, address(this), amount);
+        _record(operator, account.bonded);
     }
 
-    /// @notice Start the way out of free stake; by the operator or its payout address. A further call
-    /// restarts the clock for all that is unbonding.
+    /// @inheritdoc IWorkerStake
     function unbond(address operator, uint256 amount) external {
         if (amount == 0) revert ZeroAmount();
         if (msg.sender != operator && msg.sender != registry.payoutOfOperator(operator)) {
@@ -123,9 +105,10 @@ contract WorkerStake {
         account.unbonding += amount;
         account.releaseAt = block.timestamp + unbondingSeconds;
         emit StakeUnbonded(operator, amount, account.releaseAt);
+        _record(operator, account.bonded);
     }
 
-    /// @notice Pay what has unbonded to the operator's payout address; by anyone.
+    /// @inheritdoc IWorkerStake
     function withdraw(address operator) external {
         Account storage account = _accounts[operator];
         uint256 amount = account.unbonding;
@@ -137,96 +120,131 @@ contract WorkerStake {
         token.safeTransfer(payout, amount);
     }
 
-    /// @notice Lock free stake under a unit; only by the pool.
-    function lock(address operator, bytes32 unit, uint256 amount) external {
-        if (msg.sender != pool) revert NotPool(msg.sender);
+    /// @inheritdoc IWorkerStake
+    function enlist(bool enlisted) external {
+        registry.ownerIndex(msg.sender);
+        emit JurorEnlisted(msg.sender, enlisted);
+        _enlist(msg.sender, enlisted, _accounts[msg.sender].bonded);
+    }
+
+    /// @inheritdoc IWorkerStake
+    function lock(address operator, bytes32 unit, uint256 amount) external onlyKeeper {
         if (_locks[unit].operator != address(0)) revert AlreadyLocked(unit);
         Account storage account = _accounts[operator];
         uint256 free = account.bonded - account.locked;
         if (amount > free) revert InsufficientStake(operator, free, amount);
         account.locked += amount;
-        _locks[unit] = Lock(operator, amount);
+        _locks[unit] = Lock(operator, false, amount);
         emit StakeLocked(operator, unit, amount);
     }
 
-    /// @notice Free a unit's lock; only by the pool.
-    function unlock(address operator, bytes32 unit) external {
-        if (msg.sender != pool) revert NotPool(msg.sender);
-        Lock memory held = _locks[unit];
-        if (held.operator != operator) revert NotLocked(operator, unit);
-        delete _locks[unit];
-        _accounts[operator].locked -= held.amount;
-        emit StakeUnlocked(operator, unit, held.amount);
+    /// @inheritdoc IWorkerStake
+    function unlock(address operator, bytes32 unit) external onlyKeeper {
+        Lock memory locked = _ownLock(operator, unit);
+        if (locked.held) revert UnitHeld(unit);
+        _free(operator, unit);
+        emit StakeUnlocked(operator, unit, locked.amount);
     }
 
-    /// @notice Take up to `amount`: first from the unit's lock, then from free, then from unbonding
-    /// stake; locks of other units are never touched. What the lock held beyond it becomes free.
-    /// @param reporter the first challenger, paid a tenth; the zero address for none.
+    /// @inheritdoc IWorkerStake
+    function hold(address operator, bytes32 unit, bool held) external onlySlasher {
+        _ownLock(operator, unit);
+        _locks[unit].held = held;
+        emit LockHeld(operator, unit, held);
+    }
+
+    /// @inheritdoc IWorkerStake
     function slash(
         address operator,
         bytes32 unit,
         uint256 amount,
         bytes32 evidence,
         address reporter
-    ) external {
-        if (msg.sender != slasher) revert NotSlasher(msg.sender);
+    ) external onlySlasher {
         if (_slashed[operator][unit]) revert AlreadySlashed(operator, unit);
-        Account storage account = _accounts[operator];
-        if (_locks[unit].operator == operator) {
-            account.locked -= _locks[unit].amount;
-            delete _locks[unit];
-        }
-        uint256 taken = _take(account, amount);
-        if (taken == 0) revert NothingToSlash(operator);
         _slashed[operator][unit] = true;
+        uint256 taken = _take(operator, unit, amount);
         uint256 reward = reporter == address(0) ? 0 : taken / REWARD_PARTS;
+        if (reward > rewardCap) reward = rewardCap;
         emit Slashed(operator, unit, taken, evidence, reporter, reward, taken - reward);
         token.burn(taken - reward);
         if (reward != 0) token.safeTransfer(reporter, reward);
     }
 
-    /// @notice Bonded stake of an operator, locked stake included, unbonding stake not.
+    /// @inheritdoc IWorkerStake
+    function seize(
+        address operator,
+        bytes32 unit,
+        uint256 amount
+    ) external onlySlasher returns (uint256 taken) {
+        taken = _take(operator, unit, amount);
+        emit Seized(operator, unit, taken);
+        token.safeTransfer(slasher, taken);
+    }
+
+    /// @inheritdoc IWorkerStake
     function stakeOf(address operator) external view returns (uint256) {
         return _accounts[operator].bonded;
     }
 
-    /// @notice The part of stakeOf that is locked under open units.
+    /// @inheritdoc IWorkerStake
     function lockedOf(address operator) external view returns (uint256) {
         return _accounts[operator].locked;
     }
 
-    /// @notice Stake on its way out and when it may leave.
+    /// @inheritdoc IWorkerStake
     function unbondingOf(address operator) external view returns (uint256 amount, uint256 releaseAt) {
         return (_accounts[operator].unbonding, _accounts[operator].releaseAt);
     }
 
-    /// @notice Whose stake is locked under a unit, and how much; zeros when none.
+    /// @inheritdoc IWorkerStake
     function lockOf(bytes32 unit) external view returns (address operator, uint256 amount) {
         return (_locks[unit].operator, _locks[unit].amount);
     }
 
-    /// @notice Whether the operator was slashed for the unit.
+    /// @inheritdoc IWorkerStake
     function isSlashed(address operator, bytes32 unit) external view returns (bool) {
         return _slashed[operator][unit];
     }
 
-    /// @notice Number of operators that ever had stake.
+    /// @inheritdoc IWorkerStake
     function stakerCount() external view returns (uint256) {
         return _stakers.length;
     }
 
-    /// @notice The operator at a position of the list of stakers.
+    /// @inheritdoc IWorkerStake
     function stakerAt(uint256 position) external view returns (address) {
         return _stakers[position];
     }
 
-    function _take(Account storage account, uint256 amount) private returns (uint256 taken) {
-        uint256 free = account.bonded - account.locked;
-        uint256 fromBonded = amount < free ? amount : free;
-        uint256 left = amount - fromBonded;
-        uint256 fromUnbonding = left < account.unbonding ? left : account.unbonding;
-        account.bonded -= fromBonded;
+    function _ownLock(address operator, bytes32 unit) private view returns (Lock memory locked) {
+        locked = _locks[unit];
+        if (locked.operator != operator) revert NotLocked(operator, unit);
+    }
+
+    /// @dev A lock may promise more than is left after a slash for something else.
+    function _free(address operator, bytes32 unit) private {
+        Account storage account = _accounts[operator];
+        uint256 amount = _locks[unit].amount;
+        account.locked -= amount < account.locked ? amount : account.locked;
+        delete _locks[unit];
+    }
+
+    /// @dev Free the unit's lock, then take from free, from unbonding, at last from locked stake.
+    function _take(address operator, bytes32 unit, uint256 amount) private returns (uint256 taken) {
+        if (_locks[unit].operator == operator) _free(operator, unit);
+        Account storage account = _accounts[operator];
+        uint256 fromFree = _min(amount, account.bonded - account.locked);
+        uint256 fromUnbonding = _min(amount - fromFree, account.unbonding);
+        uint256 fromLocked = _min(amount - fromFree - fromUnbonding, account.locked);
+        account.bonded -= fromFree + fromLocked;
+        account.locked -= fromLocked;
         account.unbonding -= fromUnbonding;
-        return fromBonded + fromUnbonding;
+        _record(operator, account.bonded);
+        return fromFree + fromUnbonding + fromLocked;
+    }
+
+    function _min(uint256 left, uint256 right) private pure returns (uint256) {
+        return left < right ? left : right;
     }
 }

@@ -25,11 +25,16 @@ class Log:
 
 
 class Env:
-    """The world of one set of models: unix seconds, chain id, the log, the undo list."""
+    """The world of one set of models: unix seconds, block number, chain id, the log, the undo list.
 
-    def __init__(self, chain_id: int, now: int) -> None:
+    ``number`` is the block that a call stands in; ``block_hash`` gives the hashes of those before it.
+    """
+
+    def __init__(self, chain_id: int, now: int, block_hash: Callable[[int], bytes]) -> None:
         self.chain_id = chain_id
         self.now = now
+        self.number = 0
+        self.block_hash = block_hash
         self.logs: list[Log] = []
         self.undo: list[Callable[[], None]] = []
         self.models: dict[str, Model] = {}  # by address

@@ -115,6 +115,9 @@ class AttributionPool(Quorum, PotBook):
     def window(self) -> int:
         return self._window
 
+    def longestWindow(self) -> int:
+        return self._window
+
     def lastEpoch(self) -> int:
         return self._last.value[0]
 

@@ -1,12 +1,9 @@
-"""Models of ``WorkerStake`` and ``CommitteeSlasher``."""
+"""Model of ``WorkerStake``."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from protocol import typed_data
-from protocol.ids import address_bytes
-from settlement.models.ledger import ZERO_ADDRESS, Env, Model, Slot, Table, add, at, revert
-from settlement.models.quorum import Quorum
+from settlement.models.history import StakeHistory
+from settlement.models.ledger import ZERO_ADDRESS, Env, Slot, Table, at, revert
 from settlement.models.registry import AssetRegistry
 from settlement.models.token import OpenToken
 
@@ -29,9 +26,21 @@ class Lock:
 
     operator: str = ZERO_ADDRESS
     amount: int = 0
+    held: bool = False
 
 
-class WorkerStake(Model):
+@dataclass(frozen=True, slots=True)
+class StakeTerms:
+    """Constructor parameters: who may touch stake, two durations (seconds), the most of a reward."""
+
+    slasher: str
+    pool: str
+    unbonding_seconds: int
+    epoch_seconds: int
+    reward_cap: int
+
+
+class WorkerStake(StakeHistory):
     """What an operator key can lose."""
 
     NAME = "WorkerStake"
@@ -42,16 +51,15 @@ class WorkerStake(Model):
         address: str,
         token: OpenToken,
         registry: AssetRegistry,
-        slasher: str,
-        pool: str,
-        unbonding_seconds: int,
+        terms: StakeTerms,
     ) -> None:
-        super().__init__(env, address)
+        super().__init__(env, address, terms.epoch_seconds)
         self._token = token
         self._registry = registry
-        self._slasher = slasher
-        self._pool = pool
-        self._seconds = unbonding_seconds
+        self._slasher = terms.slasher
+        self._pool = terms.pool
+        self._seconds = terms.unbonding_seconds
+        self._reward_cap = terms.reward_cap
         self._accounts: Table[str, Account] = Table(env, Account())
         self._locks: Table[bytes, Lock] = Table(env, Lock())
         self._slashed: Table[tuple[str, bytes], bool] = Table(env, False)
@@ -60,12 +68,14 @@ class WorkerStake(Model):
     def deposit(self, sender: str, operator: str, amount: int) -> None:
         _positive(amount)
         self._registry.ownerIndex(operator)
+        self._token.transferFrom(self.address, sender, self.address, amount)
         account = self._accounts[operator]
-        self._accounts[operator] = replace(account, bonded=add(account.bonded, amount))
+        bonded = account.bonded + amount
+        self._accounts[operator] = replace(account, bonded=bonded)
         if operator not in self._stakers.value:
             self._stakers.value = (*self._stakers.value, operator)
         self.emit("StakeDeposited", {"operator": operator, "source": sender, "amount": amount})
-        self._token.transferFrom(self.address, sender, self.address, amount)
+        self._record(operator, bonded)
 
     def unbond(self, sender: str, operator: str, amount: int) -> None:
         _positive(amount)
@@ -78,6 +88,7 @@ class WorkerStake(Model):
         self._accounts[operator] = Account(bonded, account.locked, unbonding, release_at)
         facts = {"operator": operator, "amount": amount, "releaseAt": release_at}
         self.emit("StakeUnbonded", facts)
+        self._record(operator, bonded)
 
     def withdraw(self, _sender: str, operator: str) -> None:
         account = self._accounts[operator]
@@ -91,9 +102,13 @@ class WorkerStake(Model):
         self.emit("StakeWithdrawn", {"operator": operator, "payout": payout, "amount": amount})
         self._token.transfer(self.address, payout, amount)
 
+    def enlist(self, sender: str, enlisted: bool) -> None:
+        self._registry.ownerIndex(sender)
+        self.emit("JurorEnlisted", {"operator": sender, "enlisted": enlisted})
+        self._enlist(sender, enlisted, self._accounts[sender].bonded)
+
     def lock(self, sender: str, operator: str, unit: bytes, amount: int) -> None:
-        if sender != self._pool:
-            raise revert("NotPool", sender)
+        self._keeper(sender)
         if self._locks[unit].operator != ZERO_ADDRESS:
             raise revert("AlreadyLocked", unit)
         account = self._accounts[operator]
@@ -103,34 +118,40 @@ class WorkerStake(Model):
         self.emit("StakeLocked", {"operator": operator, "unit": unit, "amount": amount})
 
     def unlock(self, sender: str, operator: str, unit: bytes) -> None:
-        if sender != self._pool:
-            raise revert("NotPool", sender)
-        held = self._locks[unit]
-        if held.operator != operator:
-            raise revert("NotLocked", operator, unit)
+        self._keeper(sender)
+        lock = self._own_lock(operator, unit)
+        if lock.held:
+            raise revert("UnitHeld", unit)
         self._free(operator, unit)
-        self.emit("StakeUnlocked", {"operator": operator, "unit": unit, "amount": held.amount})
+        self.emit("StakeUnlocked", {"operator": operator, "unit": unit, "amount": lock.amount})
+
+    def hold(self, sender: str, operator: str, unit: bytes, held: bool) -> None:
+        self._only_slasher(sender)
+        self._locks[unit] = replace(self._own_lock(operator, unit), held=held)
+        self.emit("LockHeld", {"operator": operator, "unit": unit, "held": held})
 
     def slash(
         self, sender: str, operator: str, unit: bytes, amount: int, evidence: bytes, reporter: str
     ) -> None:
-        if sender != self._slasher:
-            raise revert("NotSlasher", sender)
+        self._only_slasher(sender)
         if self._slashed[operator, unit]:
             raise revert("AlreadySlashed", operator, unit)
-        if self._locks[unit].operator == operator:
-            self._free(operator, unit)
-        taken = self._take(operator, amount)
-        if taken == 0:
-            raise revert("NothingToSlash", operator)
         self._slashed[operator, unit] = True
-        reward = 0 if reporter == ZERO_ADDRESS else taken // REWARD_PARTS
+        taken = self._take(operator, unit, amount)
+        reward = 0 if reporter == ZERO_ADDRESS else min(taken // REWARD_PARTS, self._reward_cap)
         facts = {"operator": operator, "unit": unit, "amount": taken, "evidence": evidence}
         parts = {"reporter": reporter, "reward": reward, "burnt": taken - reward}
         self.emit("Slashed", {**facts, **parts})
         self._token.burn(self.address, taken - reward)
         if reward:
             self._token.transfer(self.address, reporter, reward)
+
+    def seize(self, sender: str, operator: str, unit: bytes, amount: int) -> int:
+        self._only_slasher(sender)
+        taken = self._take(operator, unit, amount)
+        self.emit("Seized", {"operator": operator, "unit": unit, "amount": taken})
+        self._token.transfer(self.address, self._slasher, taken)
+        return taken
 
     def token(self) -> str:
         return self._token.address
@@ -146,6 +167,12 @@ class WorkerStake(Model):
 
     def unbondingSeconds(self) -> int:
         return self._seconds
+
+    def rewardCap(self) -> int:
+        return self._reward_cap
+
+    def REWARD_PARTS(self) -> int:
+        return REWARD_PARTS
 
     def stakeOf(self, operator: str) -> int:
         return self._accounts[operator].bonded
@@ -170,50 +197,41 @@ class WorkerStake(Model):
     def stakerAt(self, position: int) -> str:
         return at(self._stakers.value, position)
 
+    def _keeper(self, sender: str) -> None:
+        if sender not in (self._pool, self._slasher):
+            raise revert("NotKeeper", sender)
+
+    def _only_slasher(self, sender: str) -> None:
+        if sender != self._slasher:
+            raise revert("NotSlasher", sender)
+
+    def _own_lock(self, operator: str, unit: bytes) -> Lock:
+        lock = self._locks[unit]
+        if lock.operator != operator:
+            raise revert("NotLocked", operator, unit)
+        return lock
+
     def _free(self, operator: str, unit: bytes) -> None:
         account = self._accounts[operator]
-        left = account.locked - self._locks[unit].amount
+        left = max(0, account.locked - self._locks[unit].amount)
         self._accounts[operator] = replace(account, locked=left)
         self._locks[unit] = Lock()
 
-    def _take(self, operator: str, amount: int) -> int:
+    def _take(self, operator: str, unit: bytes, amount: int) -> int:
+        if self._locks[unit].operator == operator:
+            self._free(operator, unit)
         account = self._accounts[operator]
-        bonded = min(amount, account.bonded - account.locked)
-        unbonding = min(amount - bonded, account.unbonding)
+        free = min(amount, account.bonded - account.locked)
+        unbonding = min(amount - free, account.unbonding)
+        locked = min(amount - free - unbonding, account.locked)
         self._accounts[operator] = replace(
-            account, bonded=account.bonded - bonded, unbonding=account.unbonding - unbonding
+            account,
+            bonded=account.bonded - free - locked,
+            locked=account.locked - locked,
+            unbonding=account.unbonding - unbonding,
         )
-        return bonded + unbonding
-
-
-class CommitteeSlasher(Quorum, Model):
-    """The committee that orders slashes."""
-
-    NAME = "CommitteeSlasher"
-
-    def __init__(
-        self, env: Env, address: str, stake: WorkerStake, seats: Sequence[str], threshold: int
-    ) -> None:
-        Model.__init__(self, env, address)
-        Quorum.__init__(self, seats, threshold)
-        self._stake = stake
-
-    def execute(
-        self,
-        _sender: str,
-        order: tuple[str, bytes, int, bytes, str],
-        signatures: Sequence[bytes],
-    ) -> None:
-        operator, unit, amount, evidence, reporter = order
-        keys = address_bytes(operator), address_bytes(reporter)
-        slash = typed_data.Slash(keys[0], unit, amount, evidence, keys[1])
-        domain = typed_data.Domain(self.NAME, self.env.chain_id, address_bytes(self.address))
-        self.signers(slash.digest(domain), signatures)
-        self.emit("SlashExecuted", {"operator": operator, "unit": unit, "evidence": evidence})
-        self._stake.slash(self.address, operator, unit, amount, evidence, reporter)
-
-    def stake(self) -> str:
-        return self._stake.address
+        self._record(operator, account.bonded - free - locked)
+        return free + unbonding + locked
 
 
 def _positive(amount: int) -> None:

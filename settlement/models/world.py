@@ -3,13 +3,14 @@
 from protocol.ids import checksum
 from protocol.typed_data import address_of
 from settlement.deploy import DeployParams, predicted
+from settlement.models.arbiter import Arbiter, ArbiterTerms
 from settlement.models.channels import InferenceChannels
 from settlement.models.governor import GovernorTerms, OpenGovernor
 from settlement.models.ledger import Env, Model
 from settlement.models.pool import AttributionPool, PoolTerms
 from settlement.models.registry import AssetRegistry, CommitLog
 from settlement.models.rules import RuleRegistry
-from settlement.models.stake import CommitteeSlasher, WorkerStake
+from settlement.models.stake import StakeTerms, WorkerStake
 from settlement.models.timelock import OpenTimelock
 from settlement.models.token import OpenToken
 from settlement.models.votes import GOpen
@@ -21,15 +22,14 @@ def build(env: Env, params: DeployParams, key: bytes, nonce: int = 0) -> dict[st
     at = predicted(deployer, nonce)
     token = OpenToken(env, at["OpenToken"], deployer, params.supply)
     registry = AssetRegistry(env, at["AssetRegistry"], params.payout_delay)
-    stake = WorkerStake(
-        env,
-        at["WorkerStake"],
-        token,
-        registry,
-        at["CommitteeSlasher"],
+    terms = StakeTerms(
+        at["Arbiter"],
         at["AttributionPool"],
         params.unbonding_seconds,
+        params.court.epoch_seconds,
+        params.court.reward_cap,
     )
+    stake = WorkerStake(env, at["WorkerStake"], token, registry, terms)
     pool = AttributionPool(env, at["AttributionPool"], token, registry, stake, _pool_terms(params))
     rules = _rules(env, at, params)
     votes = GOpen(env, at["GOpen"], token)
@@ -40,10 +40,8 @@ def build(env: Env, params: DeployParams, key: bytes, nonce: int = 0) -> dict[st
         registry,
         CommitLog(env, at["CommitLog"]),
         stake,
-        CommitteeSlasher(
-            env, at["CommitteeSlasher"], stake, params.committee, params.committee_threshold
-        ),
         pool,
+        Arbiter(env, at["Arbiter"], token, registry, stake, pool, _arbiter_terms(params)),
         InferenceChannels(
             env,
             at["InferenceChannels"],
@@ -89,3 +87,20 @@ def _pool_terms(params: DeployParams) -> PoolTerms:
 def _governor_terms(params: DeployParams) -> GovernorTerms:
     voting = params.voting
     return GovernorTerms(voting.delay, voting.period, voting.threshold, voting.fee, params.treasury)
+
+
+def _arbiter_terms(params: DeployParams) -> ArbiterTerms:
+    court = params.court
+    return ArbiterTerms(
+        committee=params.committee,
+        threshold=params.committee_threshold,
+        appeal_seconds=court.appeal_seconds,
+        vote_seconds=court.vote_seconds,
+        accusation_seconds=court.accusation_seconds,
+        seats=court.seats,
+        min_seats=court.min_seats,
+        bond=court.bond,
+        accuser_stake=court.accuser_stake,
+        signer_slash=court.signer_slash,
+        juror_fee=court.juror_fee,
+    )

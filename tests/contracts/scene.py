@@ -8,6 +8,7 @@ from protocol.ids import address_bytes
 from protocol.params import OPEN
 from settlement import claims, vouchers
 from settlement.deploy import DeployParams
+from settlement.models.arbiter import order_id
 from settlement.models.pots import unit_id
 from settlement.sumtree import SumTree
 from tests.settlement.pair import ACCOUNTS, CHAIN_ID, KEYS, PARAMS, Outcome, Pair
@@ -17,6 +18,7 @@ SALT = b"j" * 32
 TASK = b"u" * 32
 UNIT = unit_id(ACCOUNTS[4], TASK)  # account 4's
 STAKE = 100 * OPEN
+EVIDENCE = b"e" * 32
 NOBODY = "0x" + "00" * 20
 
 
@@ -85,12 +87,25 @@ class Scene(Pair):
         amount: int,
         reporter: int | None = None,
         signers: Sequence[int] = (2, 3),
+        unit: bytes = UNIT,
     ) -> tuple[Any, ...]:
         told = bytes(20) if reporter is None else address_bytes(ACCOUNTS[reporter])
-        order = typed_data.Slash(address_bytes(ACCOUNTS[operator]), UNIT, amount, b"e" * 32, told)
-        domain = self.domain("CommitteeSlasher")
+        order = typed_data.Slash(address_bytes(ACCOUNTS[operator]), unit, amount, EVIDENCE, told)
+        domain = self.domain("Arbiter")
         signatures = [typed_data.sign(KEYS[who], order.digest(domain)) for who in signers]
         return claims.slash_args(order, domain, signatures)
+
+    def anchor(self) -> None:
+        """Account 4 reserves its unit and anchors it."""
+        self.done(4, "AttributionPool", "reserve", self.job, TASK)
+        self.done(4, "AttributionPool", "anchor", UNIT, b"r" * 32, b"a" * 32)
+
+    def slash(self, amount: int, reporter: int | None = None) -> Outcome:
+        """The committee orders the slash of account 4's anchored unit; nobody appeals."""
+        self.done(8, "Arbiter", "order", *self.slash_args(4, amount, reporter))
+        self.wait(PARAMS.court.appeal_seconds)
+        case = order_id(ACCOUNTS[4], UNIT)
+        return self.done(8, "Arbiter", "execute", case)
 
     def balance(self, account: int | str) -> int:
         holder = ACCOUNTS[account] if isinstance(account, int) else self.addresses[account]

@@ -309,9 +309,8 @@ def test_a_unit_s_stake_is_free_when_its_draw_is_active(scene: Scene) -> None:
 
 
 def test_a_slashed_unit_settles_never_and_its_pay_returns(scene: Scene) -> None:
-    scene.done(4, POOL, "reserve", scene.job, TASK)
-    scene.done(4, POOL, "anchor", UNIT, b"r" * 32, b"a" * 32)
-    scene.done(8, "CommitteeSlasher", "execute", *scene.slash_args(4, 5 * OPEN))
+    scene.anchor()
+    scene.slash(5 * OPEN)
     scene.settle(OPEN)
     assert scene.refused(8, POOL, "settleUnit", UNIT) == "UnitSlashed"
     scene.done(8, POOL, "expire", UNIT)

@@ -7,56 +7,56 @@ import pytest
 from protocol import typed_data
 from protocol.params import OPEN
 from settlement.models.token import Permit
-from tests.contracts.scene import NOBODY, STAKE, TASK, UNIT, Scene, high_s
+from tests.contracts.scene import EVIDENCE, NOBODY, STAKE, UNIT, Scene
 from tests.settlement.pair import ACCOUNTS, KEYS, PARAMS, START
 
 POOL, STAKES, SLASHER, REGISTRY = (
     "AttributionPool",
     "WorkerStake",
-    "CommitteeSlasher",
+    "Arbiter",
     "AssetRegistry",
 )
 
 
 def test_a_slash_burns_all_but_a_tenth_for_the_first_challenger(scene: Scene) -> None:
     supply = scene.read("OpenToken", "totalSupply")
-    scene.done(8, SLASHER, "execute", *scene.slash_args(4, 20 * OPEN, reporter=7))
-    assert scene.read(STAKES, "stakeOf", ACCOUNTS[4]) == STAKE - 20 * OPEN
-    assert scene.balance(7) == 2 * OPEN
-    assert scene.read("OpenToken", "totalSupply") == supply - 18 * OPEN
-    again = scene.slash_args(4, OPEN, reporter=6)
-    assert scene.refused(8, SLASHER, "execute", *again) == "AlreadySlashed"
+    scene.anchor()
+    scene.done(2, SLASHER, "accuse", UNIT, b"B" * 32, EVIDENCE)
+    scene.slash(2 * OPEN, reporter=2)
+    assert scene.read(STAKES, "stakeOf", ACCOUNTS[4]) == STAKE - 2 * OPEN
+    assert scene.balance(2) == OPEN // 5
+    assert scene.read("OpenToken", "totalSupply") == supply - 2 * OPEN + OPEN // 5
+
+
+def test_the_reward_is_capped_at_three_checks(scene: Scene) -> None:
+    scene.anchor()
+    scene.done(2, SLASHER, "accuse", UNIT, b"B" * 32, EVIDENCE)
+    scene.slash(PARAMS.unit_stake, reporter=2)
+    assert scene.balance(2) == PARAMS.court.reward_cap < PARAMS.unit_stake // 10
 
 
 def test_without_a_challenger_all_is_burnt(scene: Scene) -> None:
     supply = scene.read("OpenToken", "totalSupply")
-    scene.done(8, SLASHER, "execute", *scene.slash_args(4, 7))
+    scene.anchor()
+    scene.slash(7)
     assert scene.read("OpenToken", "totalSupply") == supply - 7
 
 
-def test_only_the_committee_s_contract_slashes(scene: Scene) -> None:
-    order, signatures = scene.slash_args(4, OPEN, signers=(2, 4))
-    assert scene.refused(8, SLASHER, "execute", order, signatures) == "NotSeated"
-    order, signatures = scene.slash_args(4, OPEN)
-    more = (*order[:2], 2 * OPEN, *order[3:])
-    assert scene.refused(8, SLASHER, "execute", more, signatures) in (
-        "NotSeated",
-        "SignersUnsorted",
-    )
-    high = (high_s(signatures[0]), signatures[1])
-    assert scene.refused(8, SLASHER, "execute", order, high) == "ECDSAInvalidSignatureS"
+def test_only_the_arbiter_touches_stake(scene: Scene) -> None:
+    order, _ = scene.slash_args(4, OPEN)
     assert scene.refused(8, STAKES, "slash", *order) == "NotSlasher"
-    assert scene.refused(8, STAKES, "lock", ACCOUNTS[4], UNIT, 1) == "NotPool"
-    assert scene.refused(8, STAKES, "unlock", ACCOUNTS[4], UNIT) == "NotPool"
+    assert scene.refused(8, STAKES, "seize", ACCOUNTS[4], UNIT, 1) == "NotSlasher"
+    assert scene.refused(8, STAKES, "hold", ACCOUNTS[4], UNIT, True) == "NotSlasher"
+    assert scene.refused(8, STAKES, "lock", ACCOUNTS[4], UNIT, 1) == "NotKeeper"
+    assert scene.refused(8, STAKES, "unlock", ACCOUNTS[4], UNIT) == "NotKeeper"
 
 
-def test_stake_on_its_way_out_is_still_slashable(scene: Scene) -> None:
+def test_stake_on_its_way_out_goes_to_the_payout_address_after_the_time(scene: Scene) -> None:
     scene.done(4, STAKES, "unbond", ACCOUNTS[4], STAKE)
     assert scene.refused(8, STAKES, "withdraw", ACCOUNTS[4]) == "StillUnbonding"
-    scene.done(8, SLASHER, "execute", *scene.slash_args(4, 30 * OPEN))
     scene.wait(PARAMS.unbonding_seconds)
     scene.done(3, STAKES, "withdraw", ACCOUNTS[4])
-    assert scene.balance(8) == 70 * OPEN
+    assert scene.balance(8) == STAKE
     assert scene.refused(3, STAKES, "withdraw", ACCOUNTS[4]) == "NothingUnbonding"
 
 
@@ -70,26 +70,56 @@ def test_a_further_unbonding_restarts_the_clock(scene: Scene) -> None:
 
 def test_locked_stake_neither_leaves_nor_pays_for_another_unit(scene: Scene) -> None:
     other = scene.read(POOL, "unitId", ACCOUNTS[4], b"v" * 32)
-    scene.done(4, POOL, "reserve", scene.job, TASK)
+    scene.anchor()
     scene.done(4, POOL, "reserve", scene.job, b"v" * 32)
     free = STAKE - 2 * PARAMS.unit_stake
     assert scene.refused(4, STAKES, "unbond", ACCOUNTS[4], free + 1) == "InsufficientStake"
-    scene.done(8, SLASHER, "execute", *scene.slash_args(4, 2**255))
-    assert scene.read(STAKES, "stakeOf", ACCOUNTS[4]) == PARAMS.unit_stake
+    scene.slash(PARAMS.unit_stake)
     assert scene.read(STAKES, "lockOf", other) == (ACCOUNTS[4], PARAMS.unit_stake)
+    assert scene.read(STAKES, "lockedOf", ACCOUNTS[4]) == PARAMS.unit_stake
     assert scene.read(STAKES, "lockOf", UNIT) == (NOBODY, 0)
 
 
 def test_a_slash_below_the_lock_frees_the_rest(scene: Scene) -> None:
-    scene.done(4, POOL, "reserve", scene.job, TASK)
-    scene.done(8, SLASHER, "execute", *scene.slash_args(4, OPEN))
+    scene.anchor()
+    scene.slash(OPEN)
     assert scene.read(STAKES, "lockedOf", ACCOUNTS[4]) == 0
     assert scene.read(STAKES, "stakeOf", ACCOUNTS[4]) == STAKE - OPEN
 
 
-def test_who_has_nothing_is_not_slashed(scene: Scene) -> None:
-    assert scene.refused(8, SLASHER, "execute", *scene.slash_args(8, OPEN)) == "NothingToSlash"
-    assert scene.refused(8, SLASHER, "execute", *scene.slash_args(4, 0)) == "NothingToSlash"
+def test_history_is_what_stood_at_the_end_of_an_epoch(scene: Scene) -> None:
+    scene.wait(PARAMS.court.epoch_seconds)
+    first = scene.read(STAKES, "stakeEpoch")
+    scene.done(4, STAKES, "unbond", ACCOUNTS[4], 30 * OPEN)
+    scene.done(0, STAKES, "deposit", ACCOUNTS[4], OPEN)
+    scene.wait(PARAMS.court.epoch_seconds)
+    scene.done(0, STAKES, "deposit", ACCOUNTS[4], OPEN)
+    seen = [scene.read(STAKES, "stakeAt", ACCOUNTS[4], first + at) for at in (-1, 0, 1)]
+    assert seen == [STAKE, STAKE - 29 * OPEN, STAKE - 28 * OPEN]
+    assert scene.read(STAKES, "stakeAt", ACCOUNTS[8], first) == 0
+
+
+def test_jurors_own_points_by_their_stake_of_an_epoch(scene: Scene) -> None:
+    """Whoever comes later, or leaves, changes nothing in the epochs before."""
+    assert scene.refused(8, STAKES, "enlist", True) == "NotRegistered"
+    for who in (3, 1, 2):
+        scene.done(who, STAKES, "enlist", True)
+    before = scene.read(STAKES, "stakeEpoch")
+    scene.wait(PARAMS.court.epoch_seconds)
+    scene.done(3, STAKES, "enlist", False)
+    scene.done(4, STAKES, "enlist", True)
+    scene.done(1, STAKES, "unbond", ACCOUNTS[1], STAKE - 1)
+    drawn = [scene.read(STAKES, "jurorAt", before, at * STAKE)[0] for at in range(3)]
+    assert drawn == [ACCOUNTS[3], ACCOUNTS[1], ACCOUNTS[2]]
+    assert scene.read(STAKES, "jurorAt", before, 3 * STAKE) == "NoJuror"
+    now = scene.read(STAKES, "stakeEpoch")
+    assert scene.read(STAKES, "jurorStakeAt", now) == 2 * STAKE + 1
+    points = [scene.read(STAKES, "jurorAt", now, at)[0] for at in (0, 1, STAKE, STAKE + 1)]
+    assert points == [ACCOUNTS[1], ACCOUNTS[2], ACCOUNTS[2], ACCOUNTS[4]]
+    assert scene.read(STAKES, "jurorAt", before - 1, 0) == "NoJuror"
+    ranges = [scene.read(STAKES, "jurorRange", now, ACCOUNTS[at]) for at in (1, 2, 3, 4, 8)]
+    assert ranges == [(0, 1), (1, STAKE), (0, 0), (STAKE + 1, STAKE), (0, 0)]
+    assert scene.read(STAKES, "jurorRange", before, ACCOUNTS[4]) == (0, 0)
 
 
 def test_a_stolen_operator_key_sends_stake_to_the_payout_address_only(scene: Scene) -> None:

@@ -207,7 +207,7 @@ async def test_a_committee_is_drawn_among_the_slashers_seats() -> None:
         bits = roles.mask(("verifier",)).to_bytes(32, "big")
         peer = operator.ljust(32)
         node.emit("Committed", topic=topic("node"), subject=peer, operator=operator, value=bits)
-        node.emit("StakeDeposited", operator=operator, amount=P.min_stake)
+        node.emit("StakeDeposited", operator=operator, amount=P.min_stake + P.accuser_stake)
     node.network.committee = (WORKER, ACCUSER, *OTHERS[:3])
     pot = PotEntry(b"p" * 32, BUILDER, 1, 1, 1, SPEC.digest, node.block, 0)
     unit = UnitEntry(UNIT, pot.pot, WORKER, 1, 1, root=b"r" * 32, anchor_block=1, anchor_time=1)
@@ -217,6 +217,15 @@ async def test_a_committee_is_drawn_among_the_slashers_seats() -> None:
     accuser = drawn[0]
     node.emit(
         "Committed", topic=judged("verdict", "A"), subject=UNIT, operator=accuser, value=b"v" * 32
+    )
+    assert await jobs.committee(node.ctx, job, unit) == ()  # no stake stands behind that
+    node.emit(
+        "Accused",
+        unit=UNIT,
+        accuser=accuser,
+        finding=topic("A"),
+        evidence=b"v" * 32,
+        lockedUntil=9,
     )
     members = await jobs.committee(node.ctx, job, unit)
     assert len(members) == P.committee

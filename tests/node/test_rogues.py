@@ -38,23 +38,25 @@ def test_only_the_states_that_were_committed_are_judged(rogues: Told) -> None:
     assert lost(rogues, "mix") == 0
 
 
-@pytest.mark.parametrize("name", ["pod", "hid", "gab"])
-def test_scrap_hidden_leaves_and_unreadable_answers_are_slashed(rogues: Told, name: str) -> None:
+@pytest.mark.parametrize(("name", "bonds"), [("pod", 0), ("hid", 0), ("gab", 1)])
+def test_scrap_hidden_leaves_and_unreadable_answers_are_slashed(
+    rogues: Told, name: str, bonds: int
+) -> None:
+    """Gab, to whom its own work looks right, appeals: its jury hears nothing either, and it loses more."""
     assert state(rogues, name) is State.FAILED
-    assert lost(rogues, name) == SIMNET.slash
+    assert lost(rogues, name) == SIMNET.slash + bonds * SIMNET.min_stake
     assert rogues.locked[name] == 0
 
 
 def test_an_accusation_without_a_body_is_ruled_on_and_refuted(rogues: Told) -> None:
-    accused = [
-        unit
-        for unit in rogues.board.units.values()
-        if any(
-            p.finding == "B" and p.operator == rogues.nodes["bob"].operator for p in unit.verdicts
-        )
-    ]
+    """And whoever made it loses 2 C for each."""
+    bob = rogues.nodes["bob"].operator
+    accused = [a.unit for a in rogues.board.court.accusations if a.accuser == bob]
     assert accused
-    assert {rogues.nodes["ann"].outcomes[unit.unit].state for unit in accused} == {State.ACCEPTED}
+    outcomes = {rogues.nodes["ann"].outcomes[unit].state for unit in accused}
+    assert outcomes <= {State.ACCEPTED, State.FAILED}
+    refuted = [s for s in rogues.board.slashes if s.operator == bob]
+    assert lost(rogues, "bob") == SIMNET.accuser_stake * len(refuted) > 0
 
 
 def test_a_worker_that_stopped_before_publishing_publishes_later(rogues: Told) -> None:
@@ -72,7 +74,7 @@ def test_a_second_commitment_to_one_step_is_refused(rogues: Told) -> None:
     assert "second-commitment" in str(rogues.seen)
 
 
-@pytest.mark.parametrize("name", ["ann", "bob", "cyd", "dan"])
+@pytest.mark.parametrize("name", ["ann", "cyd", "dan"])
 def test_rogues_cost_nobody_honest(rogues: Told, name: str) -> None:
     assert lost(rogues, name) == 0
 

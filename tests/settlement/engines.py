@@ -33,7 +33,18 @@ class Receipt:
 
 
 class Engine(Protocol):
-    """An EVM with one clock: ``now`` unix seconds."""
+    """An EVM with one clock: ``now`` unix seconds.
+
+    ``at`` is the number of the block in which the last call or transaction stood.
+    """
+
+    at: int
+
+    def next(self) -> int:
+        """The block that the next transaction makes."""
+
+    def block_hash(self, number: int) -> bytes:
+        """What BLOCKHASH gives for an earlier block."""
 
     def create(self, key: bytes, sender: str, code: bytes) -> None:
         """Run creation code in a transaction; the address follows from sender and nonce."""
@@ -58,6 +69,13 @@ class Box:
         funded = [address_bytes(account) for account in accounts]
         self.chain = DevChain(chain_id, funded, now)
         self._nonces = dict.fromkeys(accounts, 0)
+        self.at = 0
+
+    def next(self) -> int:
+        return self.chain.head() + 1
+
+    def block_hash(self, number: int) -> bytes:
+        return bytes(self.chain.header(number).hash)
 
     def create(self, key: bytes, sender: str, code: bytes) -> None:
         self._send(key, sender, "", code)
@@ -70,6 +88,7 @@ class Box:
         mined = self.chain.transaction(self._send(key, sender, to, data))
         assert mined is not None
         assert mined.receipt.state_root == b"\x01"
+        self.at = mined.block
         found = self.chain.logs(mined.block, mined.block)
         logs = tuple((log.address, log.topics, log.data) for log in found)
         return Receipt(tried.data, False, logs, mined.receipt.gas_used)
@@ -88,6 +107,7 @@ class Box:
         self.chain.tick()
 
     def _tried(self, call: Call) -> Receipt:
+        self.at = self.chain.head()
         try:
             return Receipt(self.chain.call(call, self.chain.head()), False)
         except RpcError as error:

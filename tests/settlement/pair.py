@@ -12,13 +12,13 @@ from protocol.params import OPEN, SIMNET
 from protocol.rules import genesis
 from protocol.typed_data import address_of
 from settlement import abi
-from settlement.deploy import DeployParams, Voting, constructor_args, predicted
+from settlement.deploy import CourtParams, DeployParams, Voting, constructor_args, predicted
 from settlement.models.ledger import Env
 from settlement.models.world import build
 from tests.settlement.engines import Box, Engine, fastest
 
 CHAIN_ID = 4242
-KEYS = [bytes([number]) * 32 for number in range(1, 10)]
+KEYS = [bytes([number]) * 32 for number in range(1, 21)]
 ACCOUNTS = [checksum(address_of(key)) for key in KEYS]
 TREASURY = ACCOUNTS[8]
 START = 1_800_000_000
@@ -31,7 +31,7 @@ PARAMS = DeployParams(
     treasury=TREASURY,
     window=10,
     unit_stake=5 * OPEN,
-    unbonding_seconds=30,
+    unbonding_seconds=90,
     payout_delay=20,
     reclaim_seconds=100,
     close_seconds=15,
@@ -40,6 +40,19 @@ PARAMS = DeployParams(
     voting=Voting(delay=5, period=20, timelock=10, threshold=1_000 * OPEN, fee=OPEN),
     min_window=5,
     max_window=20,
+    court=CourtParams(
+        appeal_seconds=8,
+        vote_seconds=10,
+        accusation_seconds=40,
+        epoch_seconds=7,
+        seats=3,
+        min_seats=3,
+        bond=2 * OPEN,
+        accuser_stake=OPEN,
+        signer_slash=3 * OPEN,
+        juror_fee=OPEN // 10,
+        reward_cap=OPEN // 4,
+    ),
     supply=1_000_000 * OPEN,
 )
 
@@ -66,7 +79,7 @@ class Pair:
         self.now = START
         engine: Callable[..., Engine] = Box if box else fastest
         self.engine = engine(CHAIN_ID, self._clock, ACCOUNTS)
-        self.env = Env(CHAIN_ID, self.now)
+        self.env = Env(CHAIN_ID, self.now, self.engine.block_hash)
         self.models = build(self.env, params, KEYS[0])
         self.env.commit()
         self.addresses = predicted(ACCOUNTS[0], 0)
@@ -94,6 +107,7 @@ class Pair:
         """One view on both: the value, or the error's name."""
         known = abi.function(contract, function, view=True)
         on_evm = self.read_on_evm(contract, function, *args)
+        self.env.number = self.engine.at
         try:
             on_model = getattr(self.models[contract], function)(*abi.typed(known.inputs, args))
         except Reverted as error:
@@ -139,6 +153,7 @@ class Pair:
         inputs = abi.function(contract, function, view=False).inputs
         values = (ACCOUNTS[who], *abi.typed(inputs, args))
         method = getattr(self.models[contract], function)
+        self.env.number = self.engine.at
         try:
             self.env.attempt(lambda: method(*values))
         except Reverted as error:

@@ -22,6 +22,7 @@ class Revm:
     def __init__(self, chain_id: int, now: Callable[[], int]) -> None:
         self._now = now
         self._number = 0
+        self.at = 0
         self._evm = EVM(Env(cfg=CfgEnv(chain_id=chain_id)), spec_id="CANCUN")
         self.tick()
 
@@ -46,7 +47,14 @@ class Revm:
         block = BlockEnv(self._number, timestamp=self._now(), basefee=0, gas_limit=BLOCK_GAS)
         self._evm.set_block_env(block)
 
+    def next(self) -> int:
+        return self._number
+
+    def block_hash(self, number: int) -> bytes:
+        return bytes(self._evm.block_hash(number))
+
     def _call(self, sender: str, to: str, data: bytes, *, static: bool = False) -> Receipt:
+        self.at = self._number
         try:
             output = self._evm.message_call(
                 sender, to, calldata=data, gas=BLOCK_GAS, is_static=static

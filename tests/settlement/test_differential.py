@@ -180,10 +180,10 @@ class Story:
         order = typed_data.Slash(
             address_bytes(ACCOUNTS[op.who]), self.unit(op), amount, b"e" * 32, reporter
         )
-        domain = self.domain("CommitteeSlasher")
+        domain = self.domain("Arbiter")
         signatures = [typed_data.sign(key, order.digest(domain)) for key in KEYS[2:4]]
         args = claims.slash_args(order, domain, signatures)
-        self.pair.write(op.who, "CommitteeSlasher", "execute", *args)
+        self.pair.write(op.who, "Arbiter", "order", *args)
 
     def channel(self, op: Op) -> tuple[int, bytes]:
         return self.opened[-1 - op.which % len(self.opened)]

@@ -11,7 +11,7 @@ from typing import Any
 from protocol import merkle, typed_data
 from protocol.params import OPEN
 from settlement import claims, vouchers
-from tests.contracts.scene import TASK, UNIT, Scene
+from tests.contracts.scene import EVIDENCE, TASK, UNIT, Scene
 from tests.settlement.pair import ACCOUNTS, KEYS, PARAMS
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "settlement.json"
@@ -34,7 +34,7 @@ def vectors(scene: Scene) -> dict[str, Any]:
     """Everything that another implementation must reproduce, from one fixed deployment."""
     tree = scene.tree(5 * OPEN, 0, 3 * OPEN, 1)
     epoch = scene.epoch(tree, typed_data.Draw(scene.job, tree.total))
-    order, orders = scene.slash_args(4, 3 * OPEN, reporter=7)
+    order, orders = scene.slash_args(4, 3 * OPEN, reporter=2)
     channel = vouchers.channel_id(ACCOUNTS[0], b"j" * 32)
     usage = (vouchers.Usage(ASSET, 1, 1_000), vouchers.Usage(b"n" * 32, 1, 7))
     voucher = scene.voucher(channel, OPEN, *usage)
@@ -88,6 +88,11 @@ def test_the_contracts_accept_the_vectors() -> None:
     assert scene.read("AttributionPool", "potId", ACCOUNTS[0], b"j" * 32) == raw(known["pot"]["id"])
     assert scene.read("AttributionPool", "unitId", ACCOUNTS[4], TASK) == raw(known["unit"]["id"])
     struct, draws, signatures = known["commit"]["arguments"]
+    scene.anchor()
+    scene.done(2, "Arbiter", "accuse", UNIT, b"B".ljust(32, b"\x00"), EVIDENCE)
+    order, seats = known["slash"]["order"], known["slash"]["signatures"]
+    args = (order[0], raw(order[1]), int(order[2]), raw(order[3]), order[4])
+    scene.done(8, "Arbiter", "order", args, tuple(map(raw, seats)))
     epoch = tuple(int(v) if not v.startswith("0x") else raw(v) for v in struct)
     drawn = tuple((raw(pot), int(amount)) for pot, amount in draws)
     scene.done(5, "AttributionPool", "commit", epoch, drawn, tuple(map(raw, signatures)))
@@ -97,9 +102,6 @@ def test_the_contracts_accept_the_vectors() -> None:
         nodes = tuple((raw(node), int(total)) for node, total in proof)
         if cumulative:
             scene.done(8, "AttributionPool", "claim", index, owner, cumulative, nodes)
-    order, signatures = known["slash"]["order"], known["slash"]["signatures"]
-    args = (order[0], raw(order[1]), int(order[2]), raw(order[3]), order[4])
-    scene.done(8, "CommitteeSlasher", "execute", args, tuple(map(raw, signatures)))
     scene.channel()
     channel, ceiling, usage, signature = known["voucher"]["arguments"]
     used = tuple((raw(asset), int(rule), int(amount)) for asset, rule, amount in usage)

@@ -148,6 +148,28 @@ def tamper(ctx: Context, name: str, spoil: Callable[[Entry], Entry]) -> None:
     ctx.seams = replace(ctx.seams, chain=Tampering(ctx.seams.chain, name, spoil))
 
 
+class Slander:
+    """A chain client that makes a staked accusation, with a body that nobody holds, of every clean finding."""
+
+    def __init__(self, chain: Any) -> None:
+        self._chain = chain
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._chain, name)
+
+    async def write(self, key: bytes, contract: str, function: str, *args: Any) -> TxReceipt:
+        if contract == "CommitLog" and args[0] == topic("verdict/ok"):
+            contract, function = "Arbiter", "accuse"
+            args = (args[1], topic("A"), content_id(b"nowhere" + args[1]))
+        receipt: TxReceipt = await self._chain.write(key, contract, function, *args)
+        return receipt
+
+
+def slander(ctx: Context) -> None:
+    """From now on this node accuses whom it finds right."""
+    ctx.seams = replace(ctx.seams, chain=Slander(ctx.seams.chain))
+
+
 def unheld(name: str) -> Callable[[Entry], Entry]:
     """Point to a body that nobody holds, under another topic."""
     return lambda entry: (topic(name), entry[1], content_id(b"nowhere" + entry[1]))

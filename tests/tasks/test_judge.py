@@ -26,7 +26,7 @@ moments = st.integers(ANCHORED, JUDGED_BY + 2 * P.judge_seconds)
 
 
 def post(operator: bytes, finding: str = "ok", time: int = ANCHORED + 5) -> Posted:
-    return Posted(operator, bytes(32), finding, block=time, time=time, log_index=0)
+    return Posted(operator, bytes(32), finding, block=time, time=time, log_index=0, staked=True)
 
 
 def unit(verdicts: Sequence[Posted] = (), rulings: Sequence[Posted] = ()) -> UnitEntry:
@@ -129,6 +129,14 @@ def test_a_verifier_cannot_take_its_word_back() -> None:
 
 def accused(*rulings: Posted, finding: str = "A") -> UnitEntry:
     return unit([post(VERIFIERS[0], finding), *(post(v) for v in VERIFIERS[1:])], rulings)
+
+
+@given(st.sampled_from(GUILTY))
+def test_an_accusation_without_stake_is_as_if_nothing_was_said(finding: str) -> None:
+    word = replace(post(VERIFIERS[0], finding), staked=False)
+    said = unit([word, *(post(v) for v in VERIFIERS[1:])])
+    assert state(said, JUDGED_BY) is State.JUDGING
+    assert state(said, JUDGED_BY + 1) is State.ACCEPTED
 
 
 @given(st.sampled_from(GUILTY))
