@@ -227,22 +227,12 @@ class Board(RuleBook):
         self.stakes[operator].append((event.block, max(0, self.stake(operator) + change)))
 
     def _on_Slashed(self, event: Event, time: int, args: dict[str, Any]) -> None:
-        operator = address_bytes(args["operator"])
+        operator, reporter = address_bytes(args["operator"]), address_bytes(args["reporter"])
+        facts = args["unit"], args["amount"], args["evidence"], reporter
         self._stake(event, operator, -args["amount"])
-        self.slashes.append(
-            SlashEntry(
-                operator=operator,
-                unit=args["unit"],
-                amount=args["amount"],
-                evidence=args["evidence"],
-                reporter=address_bytes(args["reporter"]),
-                tx=event.tx,
-                block=event.block,
-            )
-        )
+        self.slashes.append(SlashEntry(operator, *facts, tx=event.tx, block=event.block))
 
-    def _on_Seized(self, event: Event, time: int, args: dict[str, Any]) -> None:
-        self._stake(event, address_bytes(args["operator"]), -args["amount"])
+    _on_Seized = _on_StakeUnbonded
 
     def _on_Accused(self, event: Event, time: int, args: dict[str, Any]) -> None:
         finding = args["finding"].rstrip(b"\x00").decode("ascii", "replace")

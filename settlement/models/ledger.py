@@ -30,11 +30,13 @@ class Env:
     ``number`` is the block that a call stands in; ``block_hash`` gives the hashes of those before it.
     """
 
-    def __init__(self, chain_id: int, now: int, block_hash: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, chain_id: int, now: int, block_hash: Callable[[int], bytes] | None = None
+    ) -> None:
         self.chain_id = chain_id
         self.now = now
         self.number = 0
-        self.block_hash = block_hash
+        self.block_hash = block_hash or _no_blocks
         self.logs: list[Log] = []
         self.undo: list[Callable[[], None]] = []
         self.models: dict[str, Model] = {}  # by address
@@ -56,6 +58,10 @@ class Env:
         self.logs.clear()
         self.undo.clear()
         return logs
+
+
+def _no_blocks(number: int) -> bytes:
+    raise LocalError("no-blocks", f"this world has no block {number} to take a seed from")
 
 
 class Table(Generic[K, V]):

@@ -323,7 +323,7 @@ def test_the_board_follows_the_contract_in_every_block(
     changes: list[tuple[str, str, int]],
 ) -> None:
     """The registry's model is the judge: immediate, scheduled, replaced and cancelled changes."""
-    env, board, operator = Env(1, 1_000, lambda number: bytes(32)), Board((ANN,), 1), checksum(ANN)
+    env, board, operator = Env(1, 1_000), Board((ANN,), 1), checksum(ANN)
     registry = AssetRegistry(env, checksum(BOB), 20)
     said: list[str] = []
 
