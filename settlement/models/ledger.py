@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from protocol.errors import OpenLedgerError, Reverted
+from protocol.errors import LocalError, OpenLedgerError, Reverted
 
 K = TypeVar("K")
 V = TypeVar("V")
