@@ -85,6 +85,7 @@ def _met(meeting: Meeting, peer: PeerId, record: NodeRecord | None) -> Json:
     hello, seen = meeting.hellos.get(peer), meeting.book.get(peer)
     refused = meeting.refused.get(peer)
     return {
+        "announced": record is not None,
         "addrs": list(record.addrs if record else hello.addrs if hello else seen.addrs),
         "agent": hello.agent if hello else record.agent if record else seen.agent,
         "wire": hello.version if hello else None,

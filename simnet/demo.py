@@ -187,7 +187,7 @@ class Demo:
 
     def _all_registered(self) -> bool:
         peers = self.builder.get("peers")
-        known = {peer["operator"] for peer in peers if peer["connected"] and peer["agent"]}
+        known = {peer["operator"] for peer in peers if peer["connected"] and peer["announced"]}
         return all(m.identity.operator in known for m in self.members.values())
 
     # -- the loop ---

@@ -92,7 +92,7 @@ def test_it_joins_hears_verifies_fetches_and_serves(box: Place, js: Peer, tmp_pa
     seeded = replace(box.network, seeds=tuple(founder.facts["addrs"]))
     box.treasury.save(box.absent.home.network, seeded)
     late = registered(box, box.start(box.absent))  # so that reserved records are sealed to it too
-    until(lambda: founder.ask("peers", "--json").out.count("openledger-node/") >= 2)
+    until(lambda: sum(p["announced"] for p in founder.ask("peers", "--json").json) >= 2)
     killed(late)
 
     network = {"network": box.network.id.hex(), "params": SIMNET.hash.hex()}

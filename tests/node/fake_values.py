@@ -69,6 +69,7 @@ def _peers() -> list[dict[str, Any]]:
             "direction": None if lost else "out" if "seed" in roles else "in",
             "relayed": False,
             "latency_ms": None if lost else 3,
+            "announced": True,
             "agent": "openledger/0.1.0",
             "wire": None if lost else 1,
             "reach": None if lost else "public",
