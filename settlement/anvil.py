@@ -33,15 +33,23 @@ def path() -> str | None:
     return os.environ.get("OPENLEDGER_ANVIL") or shutil.which("anvil")
 
 
+def local_chain() -> list[str]:
+    """How Python starts a local chain: anvil when OPENLEDGER_LOCAL_CHAIN says so, else the box."""
+    if os.environ.get("OPENLEDGER_LOCAL_CHAIN") == "anvil":
+        return ["-m", "settlement.anvil", "--anvil", path() or ""]
+    return ["-m", "settlement.devchain"]
+
+
 def main() -> None:
     """The process: start anvil, fund the key, wait for the end of either."""
     parser = argparse.ArgumentParser(prog="python -m settlement.anvil", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--chain-id", type=int, default=31337)
     parser.add_argument("--accounts-seed", default="openledger", help="makes the funded key")
+    parser.add_argument("--anvil", default=path(), help="the executable")
     options = parser.parse_args()
-    found = path()
-    if found is None:
+    found = options.anvil
+    if not found:
         sys.exit("anvil is not there: npm ci in tests/anvil, or set OPENLEDGER_ANVIL")
     port = options.port or _free_port()
     place = ["--port", str(port), "--chain-id", str(options.chain_id), "--accounts", "1"]

@@ -23,6 +23,7 @@ from protocol.errors import OpenLedgerError, OperatorError
 from protocol.ids import checksum
 from protocol.params import Params, preset
 from protocol.typed_data import address_of
+from settlement.anvil import local_chain
 from simnet import texts
 from simnet.processes import Group, environment, give
 from simnet.scenario import NodePlan, Scenario, ShardPlan
@@ -146,7 +147,7 @@ class Demo:
             (slots / name).chmod(0o666)  # inside a folder that only this run's users enter
 
     def _start_chain(self) -> None:
-        command = ["-m", "settlement.devchain", "--port", "0", "--chain-id", str(CHAIN_ID)]
+        command = [*local_chain(), "--port", "0", "--chain-id", str(CHAIN_ID)]
         command += ["--accounts-seed", str(self.seed)]
         facts = self.group.add("chain", command, self.folder / "chain.log").ready()
         key = bytes.fromhex(facts["funded_key"].removeprefix("0x"))

@@ -17,6 +17,7 @@ from node.doors import SystemRandomness
 from node.home import Home
 from node.keys import Identity, create_identity
 from protocol.params import SIMNET
+from settlement.anvil import local_chain
 from simnet.processes import Group, Process
 from simnet.treasury import Seat, Treasury
 
@@ -133,7 +134,7 @@ def place(folder: Path, absent_roles: tuple[str, ...] = ("verifier",)) -> Iterat
     absent = member(folder, "absent", absent_roles)  # a committee has a quorum of two
     group = Group(environment())
     with _closing_pipes(group), group:
-        arguments = ["-m", "settlement.devchain", "--chain-id", str(CHAIN_ID)]
+        arguments = [*local_chain(), "--chain-id", str(CHAIN_ID)]
         facts = group.add("chain", arguments, folder / "chain.log").ready()
         key = bytes.fromhex(facts["funded_key"].removeprefix("0x"))
         treasury = Treasury(facts["url"], CHAIN_ID, key)

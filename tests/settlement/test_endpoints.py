@@ -16,7 +16,7 @@ from tests.settlement.pair import ACCOUNTS, KEYS, PARAMS
 from tests.settlement.proxy import Lose, Raw, Refuse, Stall, Twist, honest, proxy
 
 pytestmark = pytest.mark.process
-SECONDS = 1.5  # of one request
+SHORT_S, LONG_S = 2.0, 30.0  # of one request: where one is stalled, and where none may fail
 ZERO = bytes(32)
 
 
@@ -44,8 +44,8 @@ def deployment(box: Box) -> Deployment:
 
 
 @asynccontextmanager
-async def client(url: str, deployment: Deployment) -> AsyncIterator[EvmChain]:
-    chain = EvmChain(url, CHAIN_ID, deployment.addresses, seconds=SECONDS)
+async def client(url: str, deployment: Deployment, seconds: float) -> AsyncIterator[EvmChain]:
+    chain = EvmChain(url, CHAIN_ID, deployment.addresses, seconds=seconds)
     try:
         yield chain
     finally:
@@ -53,11 +53,15 @@ async def client(url: str, deployment: Deployment) -> AsyncIterator[EvmChain]:
 
 
 def story(
-    box: Box, deployment: Deployment, twist: Twist, act: Callable[..., Awaitable[None]]
+    box: Box,
+    deployment: Deployment,
+    twist: Twist,
+    act: Callable[..., Awaitable[None]],
+    seconds: float = LONG_S,
 ) -> None:
     async def run() -> None:
         with proxy(box.url, twist) as between:
-            async with client(between.url, deployment) as chain:
+            async with client(between.url, deployment, seconds) as chain:
                 await act(chain)
 
     asyncio.run(run())
@@ -118,7 +122,7 @@ def test_a_block_is_what_was_asked_for_or_a_counted_reason(
             await chain.block(1)
         assert caught.value.code == code
 
-    story(box, deployment, twist, act)
+    story(box, deployment, twist, act, SHORT_S if code == "unreachable" else LONG_S)
 
 
 @pytest.mark.parametrize(
@@ -179,13 +183,17 @@ def test_one_that_knows_a_transaction_already_is_no_fault(box: Box, deployment: 
 
 
 def agreed(
-    box: Box, deployment: Deployment, twists: list[Twist], act: Callable[..., Awaitable[None]]
+    box: Box,
+    deployment: Deployment,
+    twists: list[Twist],
+    act: Callable[..., Awaitable[None]],
+    seconds: float = LONG_S,
 ) -> None:
     async def run() -> None:
         with ExitStack() as stack:
             urls = [stack.enter_context(proxy(box.url, twist)).url for twist in twists]
             addresses = deployment.addresses
-            ends = [EvmChain(url, CHAIN_ID, addresses, seconds=SECONDS) for url in urls]
+            ends = [EvmChain(url, CHAIN_ID, addresses, seconds=seconds) for url in urls]
             chain = AgreedChain(ends)
             try:
                 await act(chain)
@@ -262,8 +270,8 @@ def test_one_that_is_silent_is_missed_and_two_are_enough(box: Box, deployment: D
         assert (await chain.block(1)).number == 1
         assert [name.split()[1] for name in chain.faults] == ["unreachable"]
 
-    agreed(box, deployment, [raising(BLOCK, Stall()), honest], two)
-    agreed(box, deployment, [raising(BLOCK, Stall()), honest, honest], three)
+    agreed(box, deployment, [raising(BLOCK, Stall()), honest], two, SHORT_S)
+    agreed(box, deployment, [raising(BLOCK, Stall()), honest, honest], three, SHORT_S)
 
 
 def test_an_invented_head_does_not_lead(box: Box, deployment: Deployment) -> None:
