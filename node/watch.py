@@ -76,7 +76,9 @@ async def _fold(ctx: Context, head: Block) -> None:
     events = await chain.events(first, until) if first <= until else []
     for number in sorted({event.block for event in events} - blocks.keys()):
         blocks[number] = await chain.block(number)
-    for block in (*((before,) if ctx.trail else ()), blocks[until]):
+    # up to the head: the point before was compared after the head was read, by ``_follow_back``
+    ends = [blocks[until]] if until == head.number or not ctx.trail else [before, blocks[until]]
+    for block in ends:
         if (await chain.block(block.number)).hash != block.hash:
             raise ChainError("reorganising", f"block {block.number} was replaced as we looked")
     # no await from here on: a failure above folds nothing, one below leaves nothing folded
