@@ -126,6 +126,13 @@ class GuardedPubsub(Pubsub):
         self._handle_dead_peer(stream.muxed_conn.peer_id)
         return False
 
+    def _handle_dead_peer(self, peer_id: ID) -> None:
+        """What waited for a peer that is gone is counted: it may reach it by others, or by sync."""
+        waiting = len(self.peer_queues.get(peer_id, ()))
+        if waiting:
+            self._counts["gossip-dropped-peer-gone"] += waiting
+        super()._handle_dead_peer(peer_id)
+
     def forget(self, peer: ID) -> None:
         """The peer is gone; else its old stream stands in the way of its next life."""
         if peer in self.peers:

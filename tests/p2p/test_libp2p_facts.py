@@ -145,6 +145,20 @@ def test_the_names_that_we_replace_are_the_names_that_the_library_reads() -> Non
         assert list(theirs) == list(ours)
 
 
+def test_the_ways_in_that_we_guard_are_the_ways_that_the_library_takes() -> None:
+    names = Swarm._do_handle_inbound_connection.__code__.co_names
+    assert "upgrade_inbound_raw_conn" in names
+    for method in (Swarm.upgrade_inbound_raw_conn, Swarm.upgrade_outbound_raw_conn):
+        assert "add_conn" in method.__code__.co_names
+    assert "_handle_dead_peer" in Pubsub.handle_dead_peer_queue.__code__.co_names
+    assert "_get_in_topic_gossipsub_peers_from_minus" in GossipSub.join.__code__.co_names
+    for name in ("handle_graft", "_get_in_topic_gossipsub_peers_from_minus"):
+        theirs, ours = (
+            inspect.signature(getattr(kind, name)).parameters for kind in (GossipSub, CountedGossip)
+        )
+        assert list(theirs) == list(ours)
+
+
 def test_yamux_makes_the_streams_that_we_replace() -> None:
     for method in (Yamux.open_stream, Yamux.handle_incoming):
         assert "YamuxStream" in method.__code__.co_names
