@@ -26,6 +26,7 @@ from node import (
     keys,
     runtime,
     serve,
+    split,
     view,
     view_money,
 )
@@ -317,6 +318,7 @@ async def _run(
             nursery.start_soon(keep.collect_blobs, ctx, seams.blobs, quota)
         nursery.start_soon(outbox.tend)
         nursery.start_soon(meeting.run)
+        nursery.start_soon(split.watch_split, ctx)
         await nursery.start(partial(runtime.run, ctx))
         url = await nursery.start(serve_api, node, token, config.api_port)
         home.announce(url, os.getpid())

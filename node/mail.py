@@ -210,6 +210,14 @@ class Mail:
             if letter.envelope.author == own and letter.envelope.expires <= now + within
         ]
 
+    def last_issued(self) -> dict[bytes, int]:
+        """When each author's newest letter was written, by peer key. Unix seconds."""
+        last: dict[bytes, int] = {}
+        for letter in self._letters.values():
+            author, issued = letter.envelope.author, letter.envelope.issued
+            last[author] = max(last.get(author, 0), issued)
+        return last
+
     # -- catching up ---
 
     def ids(self, now: float, start: bytes = ZERO) -> tuple[bytes, ...]:
