@@ -238,7 +238,6 @@ class Context:
         self.duty = text
         if structlog.is_configured():  # the program that runs us says whether and where
             _log.info(text, stage=stage)
-        self.touch()
 
     def fail(self, stage: str, error: OpenLedgerError) -> None:
         """Count a failure under its code and tell it once."""

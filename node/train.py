@@ -9,8 +9,8 @@ from node.context import Context
 from node.jobs import Assigned, Job
 from protocol.codec import pack, unpack
 from protocol.compute import Train, Trained
-from protocol.errors import ComputeError, PeerError, Reverted
-from protocol.ids import ZERO, job_round, short
+from protocol.errors import ComputeError, LocalError, PeerError, Reverted
+from protocol.ids import ZERO, content_id, job_round, short
 from protocol.merkle import MerkleTree, keccak256
 from protocol.messages import UNIT, RevealAnswer, RevealRequest, UnitBody
 from protocol.typed_data import WorkCommitment
@@ -60,7 +60,9 @@ async def _resume(ctx: Context, job: Job, number: int, item: Assigned) -> None:
     """Go on with a reserved unit; a body that could not be fetched is asked for until the deadline."""
     key = f"unit/{item.unit.hex()}"
     body = await ctx.done(f"{key}/body")
-    if body is not None:
+    if body is not None and not await _whole(ctx, key):
+        await _hand_back(ctx, item, "what it committed to is not on disk any more")
+    elif body is not None:
         await _anchor(ctx, unpack(UnitBody, body))
     elif await ctx.done(f"{key}/session") != ctx.private["session"]:
         await _hand_back(ctx, item, "this node was restarted in mid-unit")
@@ -68,11 +70,30 @@ async def _resume(ctx: Context, job: Job, number: int, item: Assigned) -> None:
         await _train(ctx, job, number, item)
 
 
+async def _whole(ctx: Context, key: str) -> bool:
+    """Whether everything that must be shown later can be read: a disk may have lost its last writes."""
+    states, body = await ctx.done(f"{key}/states"), await ctx.done(f"{key}/body")
+    if states is None or body is None:
+        return False
+    vectors = [b for s in unpack(data.States, states).states for b in (s.w, s.m, s.v, s.g)]
+    try:
+        for blob in (unpack(UnitBody, body).adapter, *(b for b in vectors if b != ZERO)):
+            ctx.seams.blobs.get(blob)
+    except LocalError as error:
+        ctx.fail("train", error)
+        return False
+    return True
+
+
 async def _republish(ctx: Context, item: Assigned) -> None:
-    """Publish what was anchored by a process that stopped between the two."""
+    """Publish what was anchored by a process that stopped between the two, or whose disk lost it since."""
     body = await ctx.done(f"unit/{item.unit.hex()}/body")
-    if body is not None and not ctx.mine(UNIT, item.unit):
+    if body is None:
+        return
+    if not ctx.mine(UNIT, item.unit):
         await _publish(ctx, unpack(UnitBody, body))
+    elif not ctx.seams.blobs.has(content_id(body)):
+        ctx.seams.blobs.put(body)
 
 
 async def _train(ctx: Context, job: Job, number: int, item: Assigned) -> None:
@@ -98,6 +119,8 @@ async def _train(ctx: Context, job: Job, number: int, item: Assigned) -> None:
     )
     await ctx.did(f"unit/{item.unit.hex()}/states", pack(states))
     await ctx.did(f"unit/{item.unit.hex()}/body", pack(body))  # fsynced before the anchor is sent
+    # One more write behind it: a disk that loses its last one must not lose what we are held to.
+    await ctx.did(f"unit/{item.unit.hex()}/anchoring")
     await _anchor(ctx, body)
 
 

@@ -49,6 +49,7 @@ class SimChain:
         self._hashes: dict[tuple[bytes, int, int], bytes] = {}
         self._founding: tuple[DeployParams, bytes] | None = None
         self._genesis = 0
+        self.watchers: list[Callable[[TxReceipt], None]] = []  # see each transaction as it is mined
         self._env = self._world(self._times[0])
         self._models: dict[str, Model] = {}
         self._events: list[Event] = []
@@ -127,6 +128,11 @@ class SimChain:
         """How many the chain holds."""
         return len(self._mined)
 
+    @property
+    def mined(self) -> tuple[SimTx, ...]:
+        """All transactions that the chain holds, in order."""
+        return tuple(self._mined)
+
     def address(self, contract: str) -> str:
         """Checksum address of a contract."""
         return self._model(contract).address
@@ -163,7 +169,19 @@ class SimChain:
         self._apply(tx, len(self._times))
         number = self._mine()
         self._mined.append(replace(tx, block=number))
-        return self._record(self._env.commit(), number)
+        receipt = self._record(self._env.commit(), number)
+        for watcher in self.watchers:
+            watcher(receipt)
+        return receipt
+
+    @property
+    def contracts(self) -> tuple[str, ...]:
+        """Names of what is deployed."""
+        return tuple(self._models)
+
+    def peek(self, contract: str, function: str, *args: Any) -> Any:
+        """A view call from outside of the world: it takes no virtual time."""
+        return self._method(contract, function)(*args)
 
     async def events(self, from_block: int, to_block: int) -> list[Event]:
         """All events in the inclusive range, in order."""

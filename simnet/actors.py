@@ -8,9 +8,15 @@ import importlib
 from collections.abc import Callable
 from dataclasses import replace
 
+import trio
+
+from protocol.codec import pack, unpack
 from protocol.compute import Request, Result, Train, Trained
 from protocol.errors import OperatorError
+from protocol.ids import content_id
 from protocol.seams import Blobs, Compute
+from simnet.learner_bench import AdapterBody
+from simnet.learner_fixed import pack_vector, unpack_vector
 
 Wrap = Callable[[Compute, Blobs], Compute]
 
@@ -44,7 +50,159 @@ def lazy(compute: Compute, blobs: Blobs) -> Compute:
     return Lazy(compute)
 
 
-ACTORS: dict[str, Wrap] = {"lazy": lazy}
+class Spoiling:
+    """Honest in everything but training; ``spoil`` changes what it claims to have trained."""
+
+    def __init__(self, compute: Compute, spoil: Callable[[Trained], Trained]) -> None:
+        self._compute = compute
+        self._spoil = spoil
+
+    async def run(self, request: Request) -> Result:
+        """Everything but training is honest work."""
+        done = await self._compute.run(request)
+        return self._spoil(done) if isinstance(done, Trained) else done
+
+    async def close(self) -> None:
+        await self._compute.close()
+
+
+class Hasty:
+    """Trains on its first batch again and again, which its cache makes cheap."""
+
+    def __init__(self, compute: Compute) -> None:
+        self._compute = compute
+
+    async def run(self, request: Request) -> Result:
+        """Everything but training is honest work."""
+        if isinstance(request, Train):
+            request = replace(request, batches=request.batches[:1] * len(request.batches))
+        return await self._compute.run(request)
+
+    async def close(self) -> None:
+        await self._compute.close()
+
+
+class Stuck(Hasty):
+    """A device that hangs in training."""
+
+    async def run(self, request: Request) -> Result:
+        """Everything but training is honest work."""
+        if isinstance(request, Train):
+            await trio.sleep_forever()
+        return await self._compute.run(request)
+
+
+def hasty(compute: Compute, blobs: Blobs) -> Compute:
+    """The worker who trains on other data than its task says."""
+    return Hasty(compute)
+
+
+def stuck(compute: Compute, blobs: Blobs) -> Compute:
+    """The worker who reserves and never delivers."""
+    return Stuck(compute)
+
+
+def withhold(compute: Compute, blobs: Blobs) -> Compute:
+    """The worker who commits to gradients that it never shows."""
+
+    def spoil(done: Trained) -> Trained:
+        nowhere = (replace(s, g=content_id(b"nowhere" + s.g)) for s in done.states[:-1])
+        return replace(done, states=(*nowhere, done.states[-1]))
+
+    return Spoiling(compute, spoil)
+
+
+def junk(compute: Compute, blobs: Blobs) -> Compute:
+    """The worker who commits to bytes that are no vectors."""
+
+    def spoil(done: Trained) -> Trained:
+        first, *rest = done.states
+        bad = (replace(state, m=blobs.put(b"no vector" + state.m)) for state in rest)
+        return replace(done, states=(first, *bad))
+
+    return Spoiling(compute, spoil)
+
+
+def scrap(compute: Compute, blobs: Blobs) -> Compute:
+    """The worker whose published adapter is none."""
+    return Spoiling(compute, lambda done: replace(done, adapter=blobs.put(b"no adapter")))
+
+
+def swapped(compute: Compute, blobs: Blobs) -> Compute:
+    """The worker whose states jump: the second is claimed to be what the third is."""
+
+    def spoil(done: Trained) -> Trained:
+        first, second, *rest = done.states
+        jump = replace(second, w=rest[0].w, m=rest[0].m, v=rest[0].v)
+        return replace(done, states=(first, jump, *rest))
+
+    return Spoiling(compute, spoil)
+
+
+def bent(compute: Compute, blobs: Blobs) -> Compute:
+    """The poisoner whose last state is its own wish: the update turned around."""
+
+    def spoil(done: Trained) -> Trained:
+        *before, last = done.states
+        w = _turned(blobs, before[0].w, last.w)
+        base = unpack(AdapterBody, blobs.get(done.adapter)).base
+        adapter = blobs.put(pack(AdapterBody(base, blobs.get(w))))
+        return replace(done, states=(*before, replace(last, w=w)), adapter=adapter)
+
+    return Spoiling(compute, spoil)
+
+
+def flipped(compute: Compute, blobs: Blobs) -> Compute:
+    """The poisoner who trains as told and publishes the update turned around."""
+
+    def spoil(done: Trained) -> Trained:
+        w = _turned(blobs, done.states[0].w, done.states[-1].w)
+        base = unpack(AdapterBody, blobs.get(done.adapter)).base
+        return replace(done, adapter=blobs.put(pack(AdapterBody(base, blobs.get(w)))))
+
+    return Spoiling(compute, spoil)
+
+
+def _turned(blobs: Blobs, start: bytes, end: bytes) -> bytes:
+    """The vector as far from ``start`` as ``end``, on the other side."""
+    pairs = zip(unpack_vector(blobs.get(start)), unpack_vector(blobs.get(end)), strict=True)
+    return blobs.put(pack_vector([2 * a - b for a, b in pairs]))
+
+
+class Stranger(Hasty):
+    """Trains from an adapter that it trained before, not from the task's."""
+
+    async def run(self, request: Request) -> Result:
+        """Everything but training is honest work."""
+        done = await self._compute.run(request)
+        if not isinstance(request, Train) or not isinstance(done, Trained):
+            return done
+        return await self._compute.run(replace(request, adapter=done.adapter))
+
+
+def stranger(compute: Compute, blobs: Blobs) -> Compute:
+    """The worker who starts elsewhere."""
+    return Stranger(compute)
+
+
+def hidden(compute: Compute, blobs: Blobs) -> Compute:
+    """The worker who trains on its first batch only and shows no gradient."""
+    return withhold(Hasty(compute), blobs)
+
+
+ACTORS: dict[str, Wrap] = {
+    "bent": bent,
+    "flipped": flipped,
+    "stranger": stranger,
+    "hidden": hidden,
+    "lazy": lazy,
+    "hasty": hasty,
+    "stuck": stuck,
+    "withhold": withhold,
+    "junk": junk,
+    "scrap": scrap,
+    "swapped": swapped,
+}
 
 
 def actor(name: str) -> Wrap:

@@ -5,7 +5,8 @@
 
 import random
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 import trio
@@ -45,15 +46,15 @@ class TrioClock:
 
 
 class SkewedClock:
-    """A machine's clock whose wall time is wrong by a constant; monotonic time is the world's."""
+    """A machine's clock; its wall time runs ``ahead`` by so many seconds, monotonic time is the world's."""
 
-    def __init__(self, clock: Clock, ahead: float) -> None:
+    def __init__(self, clock: Clock, ahead: float = 0.0) -> None:
         self._clock = clock
-        self._ahead = ahead
+        self.ahead = ahead
 
     def now(self) -> float:
         """Unix time in seconds, as this machine believes."""
-        return self._clock.now() + self._ahead
+        return self._clock.now() + self.ahead
 
     def monotonic(self) -> float:
         return self._clock.monotonic()
@@ -82,6 +83,18 @@ class Disk(MemoryBlobs):
         if blob == self._last and content_id(body) != blob:
             raise LocalError("blob-corrupt", blob.hex())
         return body
+
+    @property
+    def count(self) -> int:
+        return len(self._bodies)
+
+    def after(self, seen: int) -> Iterator[tuple[bytes, bytes]]:
+        """What can be read of the blobs written after the first ``seen``, in order, by id."""
+        for blob in list(islice(self._bodies, seen, None)):
+            try:
+                yield blob, self.get(blob)
+            except LocalError:
+                continue  # torn by a crash, and known as such
 
     def lose_last(self) -> None:
         """The last blob never reached the disk."""

@@ -28,6 +28,7 @@ from protocol.typed_data import address_of
 from protocol.wire import SPOKEN
 from settlement.deploy import terms_of
 from settlement.simchain import SimChain
+from simnet.endpoint import Endpoint
 from simnet.learner import IntegerLearner
 from simnet.seams import Disk, MemoryStore, SeededRandomness, SkewedClock, TrioClock, seeded_draws
 
@@ -39,6 +40,7 @@ WIRED = Conditions(min_latency=0.005, max_latency=0.05)
 REDIAL_S = 10.0  # between two looks of a node for members that it is not connected to
 
 Wrap = Callable[[Compute, Blobs], Compute]
+Posts = Callable[[Chain], Chain]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Member:
         SPOKEN  # wire versions that it reads; an older node knows no newer ones
     )
     hidden: bool = False  # behind a translator of addresses: it dials out, nobody dials it
+    posts: Posts | None = None  # the same for what it sends to the chain
 
 
 @dataclass(slots=True)
@@ -64,7 +67,8 @@ class Machine:
     keys: Keys
     store: MemoryStore
     blobs: Disk
-    chain: Chain  # its endpoint
+    clock: SkewedClock
+    endpoint: Endpoint
     starts: int = 0
 
 
@@ -155,8 +159,10 @@ async def running(
     async with trio.open_nursery() as nursery:
         world = World(chain, clock, network, treasury_key, seed, wires, pace or Pace(), nursery)
         for member in members:
-            store = MemoryStore(MIGRATIONS)
-            world.machines[member.name] = Machine(member, keys[member.name], store, Disk(), chain)
+            store, own = MemoryStore(MIGRATIONS), SkewedClock(clock, member.skew)
+            world.machines[member.name] = Machine(
+                member, keys[member.name], store, Disk(), own, Endpoint(chain)
+            )
         for member in members:
             await world.start(member.name)
         nursery.start_soon(_fund, world, members, keys)
@@ -210,7 +216,7 @@ def _deploy(
 
 def _node(machine: Machine, world: World) -> Context:
     """A process on a machine: the context that its stages share."""
-    member, clock = machine.member, SkewedClock(world.clock, machine.member.skew)
+    member, clock, chain = machine.member, machine.clock, machine.endpoint
     noise = key(world.seed, f"{member.name}/noise")
     compute: Compute = IntegerLearner(machine.blobs, clock, noise)
     random = key(world.seed, f"{member.name}/random/{machine.starts}")
@@ -223,7 +229,7 @@ def _node(machine: Machine, world: World) -> Context:
         store=machine.store,
         blobs=machine.blobs,
         compute=member.wrap(compute, machine.blobs) if member.wrap else compute,
-        chain=machine.chain,
+        chain=member.posts(chain) if member.posts else chain,
     )
     if member.hidden:
         world.wires.hide(seams.transport.peer_id)

@@ -30,12 +30,43 @@ def run(
 
 @app.command()
 def sim(
-    scenario: Annotated[str, typer.Argument(help="demo, or a .toml path.")] = "demo",
+    scenario: Annotated[
+        str, typer.Argument(help="demo, a .toml path, or drawn: busy, small, calm.")
+    ] = "demo",
+    named: Annotated[str, typer.Option("--scenario", help="The same by name.")] = "",
     seed: Annotated[int, typer.Option(help="One seed makes everything.")] = 1,
+    nodes: Annotated[int | None, typer.Option(help="Of a drawn scenario.")] = None,
+    hours: Annotated[float | None, typer.Option(help="Virtual, of a drawn scenario.")] = None,
+    plan: Annotated[Path | None, typer.Option(help="Play a plan that a failure wrote.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """The same nodes in one process and virtual time."""
-    raise typer.Exit(_runner().run_simulation(scenario=scenario, seed=seed, as_json=as_json))
+    chosen, drawn = named or scenario, _drawn()
+    if plan is not None or chosen in drawn.SCENARIOS:
+        raise typer.Exit(drawn.run_drawn(chosen, seed, nodes, hours, plan, as_json))
+    raise typer.Exit(_runner().run_simulation(scenario=chosen, seed=seed, as_json=as_json))
+
+
+@app.command()
+def swarm(
+    seeds: Annotated[str, typer.Argument(help="First and last, as 1-300.")] = "1-300",
+    scenario: Annotated[str, typer.Option(help="small, calm or busy.")] = "small",
+    processes: Annotated[int, typer.Option(help="At a time; 0: one a core.")] = 0,
+) -> None:
+    """Many seeds in parallel; a failing one is made small and written to a file."""
+    raise typer.Exit(_drawn().run_swarm(seeds, scenario, processes))
+
+
+@app.command()
+def mutants(
+    names: Annotated[list[str] | None, typer.Argument(help="Default: all.")] = None,
+) -> None:
+    """Take protections away one at a time, and show which checker notices."""
+    raise typer.Exit(_drawn().run_mutants(names or []))
+
+
+def _drawn() -> Any:
+    return importlib.import_module("simnet.drawn")
 
 
 def _runner() -> Any:

@@ -1,0 +1,207 @@
+"""Plans drawn from a seed: who is there, who cheats, what goes wrong. One seed, one plan, on any machine.
+
+``busy`` is the hour that the speed figure is about; ``small`` worlds are for swarms of seeds; ``calm`` has
+neither cheats nor faults.
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+from blake3 import blake3
+
+from protocol.errors import OperatorError
+from simnet.plan import Fault, Plan, Player, Posting, Shard
+
+HOUR = 3_600.0
+BOOKS = 50  # of the King James text, each an owner's
+ROWS = 20  # of a shard
+OWNERS = 5  # of a Datanet
+CHEATS = ("lazy", "hasty", "junk", "withhold", "stuck", "scrap", "swapped", "equivocator")
+BRIEF = {
+    "steps": 4,
+    "batch": 2,
+    "max_tokens": 32,
+    "row_samples": 4,
+    "unit_seconds": 120,
+    "judge_seconds": 150,
+    "attribute_seconds": 120,
+}
+
+
+class Dice:
+    """Draws by label from a seed: what one part of a plan draws does not move the others."""
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed.encode()
+
+    def number(self, label: str, below: int) -> int:
+        """Uniform in [0, below)."""
+        drawn = blake3(label.encode(), key=blake3(self._seed).digest()).digest(length=16)
+        return int.from_bytes(drawn, "big") % below
+
+    def share(self, label: str) -> float:
+        """Uniform in [0, 1)."""
+        return self.number(label, 1 << 32) / (1 << 32)
+
+    def order(self, label: str, things: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(sorted(things, key=lambda thing: self.number(f"{label}/{thing}", 1 << 64)))
+
+
+def busy(seed: int, nodes: int, hours: float) -> Plan:
+    """A job every few minutes, a fifth of the nodes cheating, a tenth ending and starting again."""
+    dice = Dice(f"busy/{seed}/{nodes}")
+    names = tuple(f"n{i:02d}" for i in range(nodes))
+    jobs = max(1, round(20 * hours))
+    players = _players(dice, names, cheats=nodes // 5)
+    builders = [p.name for p in players if p.open_tokens]
+    postings = tuple(
+        Posting(60.0 + 130.0 * k, builders[k % len(builders)], (f"d{k:02d}",), 800, 10)
+        for k in range(jobs)
+    )
+    return Plan(
+        scenario="busy",
+        seed=seed,
+        until=HOUR * hours,
+        players=players,
+        shards=_shards(names, jobs),
+        postings=postings,
+        faults=_churn(dice, players, nodes // 10, HOUR * hours),
+        params={**BRIEF, "workers": max(3, min(16, nodes // 3))},
+        pace={"chain": 12.0, "tick": 24.0, "rest": 1.0, "sync": 60.0, "keep": 60.0, "learn": 15.0},
+        wires={"mesh": 4},
+    )
+
+
+def _players(dice: Dice, names: tuple[str, ...], cheats: int) -> tuple[Player, ...]:
+    """Five seats and two hosts and four builders first; the rest work and verify."""
+    count = len(names)
+    seats, hosts, builders = min(5, max(3, count // 4)), 2 if count > 12 else 1, min(4, count // 3)
+    workers = names[seats + hosts :]
+    crooks = dict(zip(dice.order("cheats", workers)[:cheats], _in_turn(CHEATS), strict=False))
+    found = []
+    for i, name in enumerate(names):
+        roles = ["contributor"]
+        roles += ["aggregator"] if i < seats else []
+        roles += ["host"] if seats <= i < seats + hosts else []
+        roles += ["verifier"] if name not in crooks and (i < seats or i % 5 in (0, 1, 2)) else []
+        roles += ["worker"] if name in crooks or (i >= seats + hosts and i % 4 != 3) else []
+        tokens = 20_000 if i < builders else 0
+        found.append(Player(name, tuple(roles), crooks.get(name, ""), tokens))
+    return tuple(found)
+
+
+def _in_turn(things: tuple[str, ...]) -> tuple[str, ...]:
+    return things * 10
+
+
+def _shards(names: tuple[str, ...], datanets: int) -> tuple[Shard, ...]:
+    """Each Datanet has a few owners, each owner a part of its own."""
+    found = []
+    for d in range(datanets):
+        for j in range(min(OWNERS, len(names))):
+            at = OWNERS * d + j
+            part, half = at % BOOKS, at // BOOKS % 2
+            owner = names[at % len(names)]
+            found.append(Shard(owner, f"d{d:02d}", "kjv", part, BOOKS, half * ROWS, ROWS))
+    return tuple(found)
+
+
+def _churn(dice: Dice, players: tuple[Player, ...], count: int, until: float) -> tuple[Fault, ...]:
+    """Nodes that end and start again, builders excepted: somebody must still ask."""
+    able = tuple(p.name for p in players if not p.open_tokens)
+    found = []
+    for i, name in enumerate(dice.order("churn", able)[:count]):
+        at = 100.0 + (until / 2) * dice.share(f"churn/at/{i}")
+        kind = ("crash", "lost-write", "torn-write")[i % 3]
+        found.append(Fault(kind, at, 30.0 + 120.0 * dice.share(f"churn/for/{i}"), (name,)))
+    return tuple(sorted(found, key=lambda fault: fault.at))
+
+
+KINDS = (
+    "crash",
+    "lost-write",
+    "torn-write",
+    "partition",
+    "one-way",
+    "nat",
+    "loss",
+    "late",
+    "twice",
+    "skew",
+    "reorganise",
+    "stall",
+    "lie",
+)
+
+
+def small(seed: int, nodes: int, hours: float) -> Plan:
+    """A world for a swarm: two jobs, one to three cheats, one to four faults of any kind."""
+    dice = Dice(f"small/{seed}/{nodes}")
+    names = tuple(f"n{i:02d}" for i in range(nodes))
+    cheats = 1 + dice.number("how many cheat", 3)
+    drawn = _players(dice, names, cheats)
+    actors = dice.order("actors", CHEATS)
+    crooks = [p.name for p in drawn if p.actor]
+    actor = dict(zip(crooks, actors, strict=False))
+    players = tuple(Player(p.name, p.roles, actor.get(p.name, ""), p.open_tokens) for p in drawn)
+    count = 1 + dice.number("how many faults", 4)
+    faults = tuple(
+        _fault(dice, players, kind, i) for i, kind in enumerate(dice.order("faults", KINDS)[:count])
+    )
+    builder = next(p.name for p in players if p.open_tokens)
+    calm_again = max(fault.at + fault.lasts for fault in faults) + 20.0
+    return Plan(
+        scenario="small",
+        seed=seed,
+        until=HOUR * hours,
+        players=players,
+        shards=_shards(names, 1),
+        postings=(
+            Posting(40.0, builder, ("d00",), 300, 2),
+            Posting(calm_again, builder, ("d00",), 301, 1),  # life returns after the last fault
+        ),
+        faults=faults,
+        params={**BRIEF, "rounds": 1, "workers": 4},
+        pace={"chain": 4.0, "tick": 8.0, "rest": 0.5, "sync": 10.0, "keep": 30.0},
+        wires={"mesh": 4},
+    )
+
+
+def _fault(dice: Dice, players: tuple[Player, ...], kind: str, number: int) -> Fault:
+    able = tuple(p.name for p in players if not p.open_tokens)
+    several = 1 + dice.number(f"{number}/several", max(1, len(able) // 4))
+    who = dice.order(f"{number}/who", able)[:several]
+    at, lasts = 10.0 + 130.0 * dice.share(f"{number}/at"), 10.0 + 60 * dice.share(f"{number}/for")
+    return Fault(
+        kind, math.floor(at), math.floor(lasts), who, 0.05 + 0.2 * dice.share(f"{number}/much")
+    )
+
+
+def calm(seed: int, nodes: int, hours: float) -> Plan:
+    """``small`` without cheats and faults."""
+    plan = small(seed, nodes, hours)
+    players = tuple(Player(p.name, p.roles, "", p.open_tokens) for p in plan.players)
+    return Plan(**{**vars(plan), "scenario": "calm", "players": players, "faults": ()})
+
+
+Drawn = Callable[[int, int, float], Plan]
+SCENARIOS: dict[str, tuple[Drawn, int, float]] = {  # with the usual nodes and hours
+    "busy": (busy, 50, 1.0),
+    "small": (small, 12, 0.3),
+    "calm": (calm, 12, 0.2),
+}
+
+
+def draw_plan(scenario: str, seed: int, nodes: int | None, hours: float | None) -> Plan:
+    """Raises OperatorError ``unknown-scenario``, ``too-few-nodes``."""
+    if scenario not in SCENARIOS:
+        known = ", ".join(SCENARIOS)
+        raise OperatorError(
+            "unknown-scenario", f"No scenario {scenario!r} is drawn.", f"Known: {known}."
+        )
+    draw, usual, lasts = SCENARIOS[scenario]
+    count = usual if nodes is None else nodes
+    if count < 9:
+        raise OperatorError("too-few-nodes", f"{count} nodes.", "A drawn world has at least 9.")
+    return partial(draw, seed, count, lasts if hours is None else hours)()

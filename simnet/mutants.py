@@ -1,0 +1,271 @@
+"""Protections taken away one at a time, to show that a checker notices. Data: what is replaced by what,
+who attacks, and which rule must be found broken; ``openledger simnet mutants`` plays them.
+
+The same plan with the protection in place must pass: the attack alone breaks nothing.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from datanet.precedence import PPM, Kept, Placed
+from datanet.record import record_id
+from node import reveals
+from node.verify import _gradient as own_gradient
+from protocol.params import OPEN
+from simnet.draw_plan import calm
+from simnet.plan import Fault, Plan, Player, Posting, Shard
+from simnet.posters import Fisher
+from tasks.lifecycle import TABLE, Fact, State
+
+ATTACK = "attack "  # before a mutant's name: its attack, with the protection in place
+Old = Any
+New = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """``patches``: (module:attribute or key, its replacement given the original)."""
+
+    name: str
+    protects: str  # what the protection is for
+    rule: str  # the checker that must find it missing
+    plan: Plan
+    patches: tuple[tuple[str, Callable[[Old], New]], ...]
+
+
+def _always(value: object) -> Callable[[Old], New]:
+    return lambda old: lambda *args, **kwargs: value
+
+
+# -- plans ---
+
+
+def _plan(name: str, **changes: Any) -> Plan:
+    """A calm world with one job and nobody asking."""
+    plan = calm(1, 12, 0.25)
+    builder = plan.postings[0].builder
+    base = replace(
+        plan, scenario=f"mutant {name}", postings=(Posting(40.0, builder, ("d00",), 300),)
+    )
+    return replace(base, **changes)
+
+
+def _workers(name: str, actor: str) -> Plan:
+    """Half of the workers cheat."""
+    plan = _plan(name)
+    workers = [p.name for p in plan.players if "worker" in p.roles and "verifier" not in p.roles]
+    cheats = frozenset(workers)
+    players = tuple(replace(p, actor=actor if p.name in cheats else "") for p in plan.players)
+    return replace(plan, players=players)
+
+
+def _fishing() -> Plan:
+    """Verifiers without a seat fish; seats have less stake than usual, so that others are drawn."""
+    plan = _plan("commit before reveal")
+    cheats = [p for p in plan.players if "verifier" in p.roles and "aggregator" not in p.roles]
+    players = tuple(replace(p, actor="fisher" if p in cheats else "") for p in plan.players)
+    params = {**plan.params, "aggregator_stake": 700 * OPEN}
+    return replace(plan, players=players, params=params)
+
+
+def _attacked(name: str, kind: str, who: Callable[[Player], bool], at: float, lasts: float) -> Plan:
+    plan = _plan(name)
+    names = tuple(p.name for p in plan.players if who(p))
+    return replace(plan, faults=(Fault(kind, at, lasts, names),))
+
+
+def _copied() -> Plan:
+    """Four owners' records are handed in again by one who edits them a little."""
+    plan = _plan("precedence")
+    copies = tuple(
+        Shard("n11", "d00", f"copycat:{s.source}", s.part, s.parts, s.skip, s.records, at=20.0)
+        for s in plan.shards[:1]
+    )
+    players = tuple(replace(p, actor="copycat" if p.name == "n11" else "") for p in plan.players)
+    posting = replace(plan.postings[0], at=60.0)
+    return replace(plan, players=players, shards=plan.shards + copies, postings=(posting,))
+
+
+def _silent_verifiers() -> Plan:
+    """No verifier sees the chain while the units of cheating workers are judged."""
+    plan = _workers("void rule", "hasty")
+    names = tuple(p.name for p in plan.players if "verifier" in p.roles)
+    brief = {**plan.params, "unit_seconds": 30, "judge_seconds": 40}
+    fault = Fault("stall", 66.0, 150.0, names)
+    posting = replace(plan.postings[0], at=60.0)
+    return replace(plan, faults=(fault,), params=brief, postings=(posting,))
+
+
+# -- replacements ---
+
+
+def _no_precedence(old: Old) -> New:
+    def place_all(placed: tuple[Placed, ...], most_words: int | None) -> tuple[Kept, ...]:
+        return tuple(Kept(record_id(each.record), each.owner, PPM, ()) for each in placed)
+
+    return place_all
+
+
+def _never_silent(old: Old) -> New:
+    return lambda step, code: old(step, "" if code == "no-reveal" else code)
+
+
+def _unrecorded(old: Old) -> New:
+    """A payment that the pool forgets."""
+
+    def pay(pool: Any, index: int, *rest: Any) -> None:
+        claimed, total = pool._claimed[index], pool._claimed_total.value
+        old(pool, index, *rest)
+        pool._claimed[index], pool._claimed_total.value = claimed, total
+
+    return pay
+
+
+async def _all_due(ctx: Any, due: dict[bytes, Any]) -> tuple[Any, ...]:
+    return tuple(due[subject] for subject in sorted(due))
+
+
+async def _fished(
+    ctx: Any, job: Any, number: int, entry: Any, state: Any, step: int, **kw: Any
+) -> bytes:
+    """A fisher commits to nothing, looks at the worker's gradient and calls it its own."""
+    if not isinstance(ctx.seams.chain, Fisher):
+        return await own_gradient(ctx, job, number, entry, state, step, **kw)
+    seen = await reveals.ask(ctx, entry, step, bytes([1]) * 32)
+    await reveals.fetch(ctx, entry, seen.g)
+    return seen.g
+
+
+ATTACKS: dict[str, tuple[tuple[str, Callable[[Old], New]], ...]] = {
+    "commit-before-reveal": (("node.verify:_gradient", lambda old: _fished),)
+}
+"""What attackers do that is no actor of work or of posts; in place with and without the protection."""
+
+MUTANTS = (
+    Mutant(
+        "sampling",
+        "the challenge is not known before the commitment",
+        "no-gain",
+        _workers("sampling", "lazy"),
+        (("tasks.draw:steps", _always((0,))),),
+    ),
+    Mutant(
+        "check-a",
+        "a step follows from the state before it",
+        "no-gain",
+        _workers("check A", "bent"),
+        (("node.verify:check_a", _always(True)),),
+    ),
+    Mutant(
+        "check-b",
+        "a gradient is that of the drawn records",
+        "no-gain",
+        _workers("check B", "hasty"),
+        (("node.verify:check_b", _always(True)),),
+    ),
+    Mutant(
+        "check-c",
+        "the adapter is the last state",
+        "no-gain",
+        _workers("check C", "flipped"),
+        (("node.verify:check_c", _always(True)),),
+    ),
+    Mutant(
+        "check-d",
+        "training starts where the task says",
+        "no-gain",
+        _workers("check D", "stranger"),
+        (("node.verify:check_d", _always(True)),),
+    ),
+    Mutant(
+        "commit-before-reveal",
+        "a verifier computes before it sees",
+        "evidence",
+        _fishing(),
+        (("node.train:_bind", lambda old: _nothing),),
+    ),
+    Mutant(
+        "reservation",
+        "coins reserved for work do not go back to the funder",
+        "reserved-stays",
+        _attacked("reservation", "grab", lambda p: bool(p.open_tokens), 68.0, 150.0),
+        (("settlement.models.pots:PotBook._check_reclaim", _always(None)),),
+    ),
+    Mutant(
+        "payout-cap",
+        "nobody is paid twice",
+        "exact",
+        _attacked("payout cap", "replay", lambda p: p.name == "n00", 45.0, 250.0),
+        (("settlement.models.pool:AttributionPool._pay", _unrecorded),),
+    ),
+    Mutant(
+        "precedence",
+        "a copy yields to its original",
+        "copies",
+        _copied(),
+        (("datanet.precedence:place_all", _no_precedence),),
+    ),
+    Mutant(
+        "stake-limit",
+        "signers cannot move more than they can lose",
+        "stake-limit",
+        _plan("stake limit", params={**_plan("").params, "aggregator_stake": 100 * OPEN}),
+        (
+            ("settlement.models.pool:AttributionPool._check_stake", _always(None)),
+            ("node.epoch:_affordable", lambda old: _all_due),
+        ),
+    ),
+    Mutant(
+        "availability",
+        "silence is a finding",
+        "no-gain",
+        _workers("availability", "hidden"),
+        (("node.verify:finding", _never_silent),),
+    ),
+    Mutant(
+        "void-rule",
+        "what nobody checked is not paid",
+        "no-gain",
+        _silent_verifiers(),
+        (("tasks.lifecycle:TABLE[JUDGING][TIME_UP_NONE_OK]", lambda old: State.ACCEPTED),),
+    ),
+)
+
+
+async def _nothing(*args: Any) -> None:
+    return None
+
+
+@contextmanager
+def removed(name: str) -> Iterator[None]:
+    """Within, the protection of a mutant is missing; '' removes none, ``attack NAME`` only attacks."""
+    patches = list(ATTACKS.get(name.removeprefix(ATTACK), ()))
+    if name and not name.startswith(ATTACK):
+        patches += next(mutant.patches for mutant in MUTANTS if mutant.name == name)
+    undo = [_patch(place, change) for place, change in patches]
+    try:
+        yield
+    finally:
+        for back in reversed(undo):
+            back()
+
+
+def _patch(place: str, change: Callable[[Old], New]) -> Callable[[], None]:
+    """Replace an attribute of a module or of a class in it; returns how to put it back."""
+    module, _, path = place.partition(":")
+    if path.startswith("TABLE["):
+        row = TABLE[State.JUDGING]
+        before = row[Fact.TIME_UP_NONE_OK]
+        row[Fact.TIME_UP_NONE_OK] = change(before)
+        return partial(row.__setitem__, Fact.TIME_UP_NONE_OK, before)
+    holder: Any = import_module(module)
+    *outer, last = path.split(".")
+    for part in outer:
+        holder = getattr(holder, part)
+    old = getattr(holder, last)
+    setattr(holder, last, change(old))
+    return partial(setattr, holder, last, old)

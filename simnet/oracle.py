@@ -1,0 +1,59 @@
+"""What a unit should have been, computed by the simulator itself: all steps, exactly, from the task.
+
+Verifiers see a few steps; the oracle sees all, so that a checker knows which work was faked.
+"""
+
+from node import data, jobs
+from node.context import Context
+from node.jobs import Assigned, Job
+from protocol.compute import Train, Trained
+from protocol.errors import ComputeError
+from protocol.seams import Blobs
+from simnet.learner_bench import Bench, base_digest
+from simnet.learner_fixed import PPB, Vector, norm
+from simnet.learner_train import train
+from tasks import draw
+from tasks.entries import UnitEntry
+
+FAKE_PPB = 50_000_000  # 5 % of the way that honest training moves; an honest device is off by 1e-5
+
+
+async def faked(ctx: Context, blobs: Blobs, entry: UnitEntry) -> bool:
+    """Whether an anchored unit's adapter is not what the task asks for. ``blobs``: its worker's."""
+    place = await _place(ctx, entry)
+    if place is None:
+        return False  # nobody asked for it, nobody pays it
+    job, number, item = place
+    exact = await _exact(ctx, job, number, item)
+    base = base_digest(job.spec.base)
+    start = Bench(ctx.seams.blobs, b"", 0).weights(base, jobs.start_adapter(ctx, job, number))
+    try:
+        claimed = Bench(blobs, b"", 0).weights(base, entry.adapter)
+    except ComputeError:
+        return True
+    return _apart(claimed, exact) * PPB > FAKE_PPB * max(1, _apart(start, exact))
+
+
+def _apart(one: Vector, other: Vector) -> int:
+    return norm([a - b for a, b in zip(one, other, strict=True)])
+
+
+async def _place(ctx: Context, entry: UnitEntry) -> tuple[Job, int, Assigned] | None:
+    for job in jobs.jobs(ctx):
+        for number in range(job.spec.rounds if job.id == entry.pot else 0):
+            for item in await jobs.assigned(ctx, job, number) or []:
+                if item.unit == entry.unit and not item.home:
+                    return job, number, item
+    return None
+
+
+async def _exact(ctx: Context, job: Job, number: int, item: Assigned) -> Vector:
+    start, hyper = jobs.start_adapter(ctx, job, number), job.spec.hyper
+    await ctx.fetch(start, job.spec.builder)
+    records, size = await data.training_set(ctx, job)
+    beacon = await jobs.round_beacon(ctx, job, number)
+    assert beacon is not None, "a unit is assigned by its round's beacon"
+    batches = draw.batches(beacon, item.unit, size, hyper.steps, hyper.batch)
+    bench = Bench(ctx.seams.blobs, b"", 0)
+    done: Trained = train(bench, Train(job.spec.base, start, records, batches, hyper))
+    return bench.weights(base_digest(job.spec.base), done.adapter)
