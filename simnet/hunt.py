@@ -11,11 +11,24 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from protocol.errors import OpenLedgerError
 from simnet.checks import Violated
 from simnet.draw_plan import draw_plan
 from simnet.mutants import ATTACK, MUTANTS
 from simnet.plan import Plan
 from simnet.play import Ended, play
+
+CRASHES = (
+    OpenLedgerError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TimeoutError,
+    TypeError,
+    ValueError,
+)
+"""What the code under test may end with when it is wrong: each is a finding, not the end of the hunt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +57,7 @@ def attempt(plan: Plan) -> Ended | Failure:
         return Failure(found.rule, str(found))
     except BaseExceptionGroup as group:
         return _failure(group)
-    except (Exception, AssertionError) as error:  # noqa: BLE001 - any crash of a node is a finding
+    except CRASHES as error:
         return _failure(error)
 
 

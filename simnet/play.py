@@ -223,4 +223,9 @@ def counts(run: Run) -> dict[str, int]:
         "messages": wires.messages,
         "bytes": wires.bytes,
         "transactions": run.world.chain.transactions,
+        "verdicts": sum(len(unit.verdicts) + len(unit.rulings) for unit in board.units.values()),
+        "letters": sum(
+            len(ctx.mail.ids(ctx.seams.clock.now())) for ctx in run.world.nodes.values()
+        ),
+        "blob_bytes": sum(machine.blobs.size for machine in run.world.machines.values()),
     }

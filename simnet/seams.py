@@ -88,6 +88,11 @@ class Disk(MemoryBlobs):
     def count(self) -> int:
         return len(self._bodies)
 
+    @property
+    def size(self) -> int:
+        """Bytes of all blobs."""
+        return sum(map(len, self._bodies.values()))
+
     def after(self, seen: int) -> Iterator[tuple[bytes, bytes]]:
         """What can be read of the blobs written after the first ``seen``, in order, by id."""
         for blob in list(islice(self._bodies, seen, None)):
