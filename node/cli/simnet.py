@@ -49,7 +49,7 @@ def sim(
 
 @app.command()
 def swarm(
-    seeds: Annotated[str, typer.Argument(help="First and last, as 1-300.")] = "1-300",
+    seeds: Annotated[str, typer.Argument(help="First and last, as 1-300.")] = "1-200",
     scenario: Annotated[str, typer.Option(help="small, calm or busy.")] = "small",
     processes: Annotated[int, typer.Option(help="At a time; 0: one a core.")] = 0,
 ) -> None:
