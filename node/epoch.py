@@ -16,8 +16,16 @@ from protocol.errors import PeerError
 from protocol.ids import ZERO, checksum, short
 from protocol.messages import RECEIPT, DrawEntry, EpochBody, EpochVote, PotShares
 from protocol.params import in_open
-from protocol.typed_data import Draw, EpochCommit, recover
-from settlement.claims import claim_args, commit_args, tree_of
+from protocol.typed_data import Draw, EpochCommit, draws_hash, recover
+from settlement.claims import (
+    EMPTY_HEAD,
+    GENESIS_POOL,
+    RootTuple,
+    claim_args,
+    commit_args,
+    head_of,
+    tree_of,
+)
 from settlement.sumtree import SumTree
 from tasks.court import CLOSED
 from tasks.entries import EpochEntry, UnitEntry
@@ -30,11 +38,10 @@ DRAWN_EPOCH, ESCROW = 5, 1  # positions in what AttributionPool.potOf returns
 
 async def settle_epochs(ctx: Context) -> None:
     """Propose, sign or submit the next epoch when something is due and the last one is active."""
-    last = ctx.board.epochs[-1] if ctx.board.epochs else None
-    if last is not None and not active(ctx, last):
+    if not may_commit(ctx):
         return
-    number = _next(ctx)
-    due = await _due(ctx)
+    number = next_epoch(ctx)
+    due = await due_pots(ctx)
     for body_id in _proposals(ctx, number):
         await ctx.attempt("epoch", _consider, number, body_id, due)
     if due:
@@ -43,13 +50,25 @@ async def settle_epochs(ctx: Context) -> None:
         await ctx.attempt("epoch", _submit, number, body_id)
 
 
-def _next(ctx: Context) -> int:
+def may_commit(ctx: Context) -> bool:
+    """Whether nothing waits: no window, no verdict, no draws of a voided epoch."""
+    last = ctx.board.epochs[-1] if ctx.board.epochs else None
+    return ctx.board.voided is None and (last is None or active(ctx, last))
+
+
+def next_epoch(ctx: Context) -> int:
+    """The number of the next commit; a voided one is free again."""
     return len(ctx.board.epochs) + 1
+
+
+def attempt(ctx: Context, number: int) -> str:
+    """Names one try of an epoch: what was done for a voided one is done again."""
+    return f"{number}.{ctx.board.voids}"
 
 
 def active(ctx: Context, entry: EpochEntry) -> bool:
     """Whether claims may be made against an epoch."""
-    return ctx.head.time >= entry.time + ctx.params.window_seconds
+    return ctx.head.time >= entry.activates_at
 
 
 def active_epochs(ctx: Context) -> int:
@@ -58,9 +77,17 @@ def active_epochs(ctx: Context) -> int:
 
 
 async def bodies(ctx: Context) -> list[EpochBody]:
-    """The bodies of all committed epochs, in order."""
+    """The bodies of all epochs that stand, in order."""
+    return await _bodies(ctx, list(ctx.board.epochs))
+
+
+async def active_bodies(ctx: Context) -> list[EpochBody]:
+    """The bodies of the epochs that claims may be made against: no pending one is asked for."""
+    return await _bodies(ctx, [entry for entry in ctx.board.epochs if active(ctx, entry)])
+
+
+async def _bodies(ctx: Context, entries: list[EpochEntry]) -> list[EpochBody]:
     cache: dict[bytes, EpochBody] = ctx.private.setdefault("epochs", {})
-    entries = list(ctx.board.epochs)
     for entry in entries:
         if entry.evidence not in cache:
             cache[entry.evidence] = await ctx.fetch_value(
@@ -72,7 +99,7 @@ async def bodies(ctx: Context) -> list[EpochBody]:
 # -- what is due ---
 
 
-async def _due(ctx: Context) -> dict[bytes, PotShares]:
+async def due_pots(ctx: Context) -> dict[bytes, PotShares]:
     """All pots that may be settled now, by subject; one that cannot be derived stops no other."""
     settled = {pot.subject for body in await bodies(ctx) for pot in body.pots}
     due: dict[bytes, PotShares] = {}
@@ -121,7 +148,7 @@ async def _add_channel(
 # -- proposing and signing ---
 
 
-async def _derive(ctx: Context, number: int, pots: tuple[PotShares, ...], leaves: int) -> EpochBody:
+async def derive(ctx: Context, number: int, pots: tuple[PotShares, ...], leaves: int) -> EpochBody:
     """The body of an epoch that settles exactly these pots. Raises PeerError for too few leaves."""
     known = await bodies(ctx)
     cumulative = list(known[-1].cumulative) if known else []
@@ -152,27 +179,31 @@ def epoch_version(ctx: Context) -> int:
 async def _propose(ctx: Context, number: int, due: dict[bytes, PotShares]) -> None:
     """Seats propose in turn until one body has a quorum; what is due may have changed since."""
     seats = ctx.board.seats
-    since = ctx.private.setdefault(f"due/{number}", ctx.head.time)
+    since = ctx.private.setdefault(f"due/{attempt(ctx, number)}", ctx.head.time)
     turn = (ctx.head.time - since) // TURN_S
     if seats[(number - 1 + turn) % len(seats)] != ctx.operator:
         return
-    if ctx.private.get(f"proposed/{number}") == turn:
+    if ctx.private.get(f"proposed/{attempt(ctx, number)}") == turn:
         return
-    pots = await _affordable(ctx, due)
+    pots = await affordable(ctx, due, _quorum_limit(ctx))
     if not pots:
         return
-    body = await _derive(ctx, number, pots, len(ctx.board.owners))
-    if number != _next(ctx):
+    body = await derive(ctx, number, pots, len(ctx.board.owners))
+    if number != next_epoch(ctx):
         return  # committed meanwhile
-    ctx.private[f"proposed/{number}"] = turn
+    ctx.private[f"proposed/{attempt(ctx, number)}"] = turn
     await _vote(ctx, body)
     ctx.note("epoch", f"proposed epoch {number}: {len(pots)} pots")
 
 
-async def _affordable(ctx: Context, due: dict[bytes, PotShares]) -> tuple[PotShares, ...]:
-    """Due pots that the contract takes in one commit: still open, and within half the signers' stake."""
+def _quorum_limit(ctx: Context) -> int:
+    """What a commit of any quorum of seats may add."""
     stakes = sorted(ctx.board.stake(seat) for seat in ctx.board.seats)
-    left = sum(stakes[: ctx.network.quorum]) // 2
+    return sum(stakes[: ctx.network.quorum]) // 2
+
+
+async def affordable(ctx: Context, due: dict[bytes, PotShares], left: int) -> tuple[PotShares, ...]:
+    """Due pots that the contract takes in one commit: still open, and together at most ``left``."""
     taken: Counter[bytes] = Counter()
     chosen: list[PotShares] = []
     for subject in sorted(due):
@@ -210,8 +241,8 @@ async def _consider(ctx: Context, number: int, body_id: bytes, due: dict[bytes, 
     if ctx.operator in signatures or not subjects or not set(subjects) <= set(due):
         return  # not due here yet; looked at again when more is known
     pots = tuple(due[subject] for subject in subjects)
-    own = await _derive(ctx, number, pots, len(body.cumulative))
-    if number != _next(ctx):
+    own = await derive(ctx, number, pots, len(body.cumulative))
+    if number != next_epoch(ctx):
         return  # committed meanwhile
     if own != body:
         raise PeerError("epoch-differs", f"proposal {short(body_id)} is not what we derive")
@@ -258,8 +289,9 @@ def statement(ctx: Context, body: EpochBody, blob: bytes) -> EpochCommit:
     """What the aggregators sign and the pool checks."""
     grown = tree(ctx, body)
     return EpochCommit(
+        pool=GENESIS_POOL,
         epoch=body.epoch,
-        previous_root=body.previous_root,
+        previous=last_head(ctx),
         root=grown.root,
         total=grown.total,
         leaf_count=len(body.cumulative),
@@ -269,17 +301,28 @@ def statement(ctx: Context, body: EpochBody, blob: bytes) -> EpochCommit:
     )
 
 
+def root_of(entry: EpochEntry) -> RootTuple:
+    """A committed root with its facts, as the contracts know it by its head."""
+    draws = draws_hash([Draw(pot, amount) for pot, amount in entry.drawn])
+    return entry.root, entry.total, entry.leaves, draws
+
+
+def last_head(ctx: Context) -> bytes:
+    """Head of the last epoch that stands."""
+    return head_of(*root_of(ctx.board.epochs[-1])) if ctx.board.epochs else EMPTY_HEAD
+
+
 # -- committing ---
 
 
 async def _submit(ctx: Context, number: int, body_id: bytes) -> None:
     """Commit a proposal that a quorum has signed; a later seat only when the earlier ones are silent."""
-    if number != _next(ctx):
+    if number != next_epoch(ctx):
         return
     body, signatures = await _proposed(ctx, number, body_id)
-    if len(signatures) < ctx.network.quorum:
-        return
-    since = ctx.private.setdefault(f"signed/{number}", ctx.head.time)
+    if len(signatures) < ctx.network.quorum or ctx.operator not in signatures:
+        return  # what others signed and we do not derive is not ours to commit
+    since = ctx.private.setdefault(f"signed/{attempt(ctx, number)}", ctx.head.time)
     turn = (ctx.board.seats.index(ctx.operator) - (number - 1)) % len(ctx.board.seats)
     if ctx.head.time < since + turn * TURN_S:
         return
@@ -314,10 +357,9 @@ def _signatures(ctx: Context, commit: EpochCommit, body_id: bytes) -> dict[bytes
 async def claimable(ctx: Context) -> tuple[int, int, EpochBody | None]:
     """(owner index, smallest units claimable now, body of the active epoch); index -1: not an owner."""
     index = ctx.board.index_of(ctx.operator)
-    ready = [i for i, entry in enumerate(ctx.board.epochs) if active(ctx, entry)]
-    if index is None or not ready:
+    if index is None or not active_epochs(ctx):
         return (-1 if index is None else index), 0, None
-    body = (await bodies(ctx))[ready[-1]]
+    body = (await active_bodies(ctx))[-1]
     earned = body.cumulative[index] if index < len(body.cumulative) else 0
     paid = sum(claim.amount for claim in ctx.board.claims if claim.index == index)
     return index, earned - paid, body
@@ -349,6 +391,8 @@ async def _free(ctx: Context, unit: UnitEntry) -> None:
 
 
 async def _claim(ctx: Context, index: int, amount: int, body: EpochBody) -> None:
-    receipt = await ctx.write("AttributionPool", "claim", *claim_args(tree(ctx, body), index))
+    root = root_of(ctx.board.epochs[body.epoch - 1])
+    args = (GENESIS_POOL, *root[2:], *claim_args(tree(ctx, body), index))
+    receipt = await ctx.write("AttributionPool", "claim", *args)
     await ctx.reached(receipt.block)
     ctx.note("claim", f"claimed {in_open(amount)} for owner {index}")

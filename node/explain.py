@@ -25,7 +25,7 @@ async def proof(ctx: Context) -> Json | None:
         return None
     grown = tree(ctx, body)
     leaf, siblings = grown.leaves[index], grown.proof(index)
-    opens = entry.time + ctx.params.window_seconds
+    opens = entry.activates_at
     return {
         "epoch": entry.epoch,
         "root": entry.root.hex(),

@@ -16,6 +16,7 @@ from node import (
     data,
     dispute,
     epoch,
+    fallback,
     hold,
     join,
     merge,
@@ -24,6 +25,7 @@ from node import (
     train,
     verify,
 )
+from node import guard as guarding
 from node import remember as remembering
 from node.context import Context
 
@@ -113,6 +115,16 @@ async def settle(ctx: Context) -> None:
     await epoch.settle_epochs(ctx)
 
 
+async def propose_alone(ctx: Context) -> None:
+    """When the quorum stalls, a staker commits the epoch alone."""
+    await fallback.propose_alone(ctx)
+
+
+async def guard(ctx: Context) -> None:
+    """Every node proves what is wrong with a pending commit, and shows leaves that are demanded."""
+    await guarding.guard_epochs(ctx)
+
+
 async def claim(ctx: Context) -> None:
     """11. Everybody claims its own, to its payout address."""
     await epoch.claim_pay(ctx)
@@ -153,6 +165,8 @@ STAGES = (
     Stage("scores", compute_scores, ("worker",)),
     Stage("check-scores", check_scores, ("verifier",)),
     Stage("settle", settle, ("aggregator",)),
+    Stage("propose-alone", propose_alone),
+    Stage("guard", guard),
     Stage("claim", claim),
     Stage("collect", collect, ("host",)),
     Stage("check-receipts", check_receipts, ("verifier",)),

@@ -8,14 +8,14 @@ from typing import Any
 
 from node import actions
 from node.context import Context
-from node.epoch import active, bodies, tree
+from node.epoch import active_bodies, active_epochs, root_of, tree
 from node.facade import Json
 from node.outbox import OutboxChain
 from protocol.errors import OperatorError, Reverted
 from protocol.ids import ZERO, address_bytes, checksum, content_id
 from protocol.seams import TxReceipt
 from settlement.abi import CONTRACTS
-from settlement.claims import claim_args
+from settlement.claims import GENESIS_POOL, claim_args
 from settlement.vouchers import channel_id
 
 BATCH = 20  # claims in one transaction: about 1.4 million gas
@@ -121,18 +121,18 @@ class Money:
     async def claim_batch(self) -> Json:
         """Claim for every owner what the active root owes it; each is paid to its payout address."""
         ctx = self._ctx
-        ready = [i for i, entry in enumerate(ctx.board.epochs) if active(ctx, entry)]
-        if not ready:
+        if not active_epochs(ctx):
             return {"owners": 0, "claimed": "0", "txs": []}
-        body = (await bodies(ctx))[ready[-1]]
+        body = (await active_bodies(ctx))[-1]
         paid: dict[int, int] = {}
         for claim in ctx.board.claims:
             paid[claim.index] = paid.get(claim.index, 0) + claim.amount
         owed = [i for i, earned in enumerate(body.cumulative) if earned > paid.get(i, 0)]
         grown, amount, txs = tree(ctx, body), 0, []
+        root = root_of(ctx.board.epochs[body.epoch - 1])
         for at in range(0, len(owed), BATCH):
             items = [claim_args(grown, index) for index in owed[at : at + BATCH]]
-            receipt = await ctx.write("AttributionPool", "claimBatch", items)
+            receipt = await ctx.write("AttributionPool", "claimBatch", GENESIS_POOL, root, items)
             await ctx.reached(receipt.block)
             amount += sum(e.args["amount"] for e in receipt.events if e.name == "Claimed")
             txs.append("0x" + receipt.tx.hex())

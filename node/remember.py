@@ -11,9 +11,9 @@ from tasks.lifecycle import State
 
 
 async def remember(ctx: Context) -> None:
-    """Write what newly committed epochs say; each epoch once, also after a restart."""
+    """Write what newly active epochs say; each epoch once, also after a restart."""
     written: set[int] = ctx.private.setdefault("credit-epochs", set())
-    for body in await epoch.bodies(ctx):
+    for body in await epoch.active_bodies(ctx):
         if body.epoch in written:
             continue
         if await ctx.done(f"credit/{body.epoch}") is None:

@@ -128,17 +128,26 @@ class Draw(Typed):
         return bytes32(self.pot) + uint(self.amount)
 
 
+def draws_hash(draws: Sequence[Draw]) -> bytes:
+    """EIP-712 hash of a list of draws."""
+    return keccak(b"".join(draw.struct_hash() for draw in draws))
+
+
 @dataclass(frozen=True, slots=True)
 class EpochCommit(Typed):
-    """One epoch's root; domain AttributionPool. ``total`` is cumulative over all epochs."""
+    """One epoch's root; domain AttributionPool. ``total`` is cumulative over all epochs.
+
+    ``previous`` is the head of the pool's last good epoch.
+    """
 
     TYPE: ClassVar[str] = (
-        "EpochCommit(uint64 epoch,bytes32 previousRoot,bytes32 root,uint256 total,"
+        "EpochCommit(bytes32 pool,uint64 epoch,bytes32 previous,bytes32 root,uint256 total,"
         "uint32 leafCount,bytes32 evidence,uint32 ruleVersion,Draw[] draws)"
         "Draw(bytes32 pot,uint256 amount)"
     )
+    pool: bytes
     epoch: int
-    previous_root: bytes
+    previous: bytes
     root: bytes
     total: int
     leaf_count: int
@@ -147,10 +156,10 @@ class EpochCommit(Typed):
     draws: Sequence[Draw]
 
     def words(self) -> bytes:
-        roots = uint(self.epoch, 64) + bytes32(self.previous_root) + bytes32(self.root)
+        place = bytes32(self.pool) + uint(self.epoch, 64) + bytes32(self.previous)
+        roots = place + bytes32(self.root)
         facts = uint(self.total) + uint(self.leaf_count, 32) + bytes32(self.evidence)
-        draws = keccak(b"".join(draw.struct_hash() for draw in self.draws))
-        return roots + facts + uint(self.rule_version, 32) + draws
+        return roots + facts + uint(self.rule_version, 32) + draws_hash(self.draws)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,23 +8,31 @@ from protocol.errors import LocalError
 from protocol.ids import address_bytes
 from settlement.models.arbiter import accusation_id, order_id
 from settlement.models.jury import vote_commitment
+from settlement.models.pool_state import EMPTY_HEAD, RootTuple, head_of
 from settlement.models.pots import pot_id
-from settlement.sumtree import SumLeaf, SumTree
+from settlement.sumtree import SumLeaf, SumTree, pack_proof
 
 __all__ = [
+    "EMPTY_HEAD",
+    "GENESIS_POOL",
+    "RootTuple",
     "accusation_id",
     "claim_args",
     "commit_args",
     "contract_domain",
+    "fallback_args",
+    "head_of",
     "order_id",
     "owner_id",
     "pot_id",
+    "root_args",
     "slash_args",
     "tree_of",
     "vote_commitment",
 ]
 
-ClaimArgs = tuple[int, bytes, int, tuple[tuple[bytes, int], ...]]
+ClaimArgs = tuple[int, bytes, int, bytes]
+GENESIS_POOL = bytes(32)
 
 
 def contract_domain(contract: str, chain_id: int, address: str) -> typed_data.Domain:
@@ -59,20 +67,29 @@ def sum_tree(leaves: tuple[SumLeaf, ...]) -> SumTree:
 
 
 def claim_args(tree: SumTree, index: int) -> ClaimArgs:
-    """Arguments of ``AttributionPool.claim``, and one item of ``claimBatch``."""
+    """One item of ``AttributionPool.claimBatch``; ``claim`` takes pool and root before it."""
     leaf = tree.leaves[index]
-    proof = tuple((node.hash, node.sum) for node in tree.proof(index))
-    return index, leaf.owner_id, leaf.cumulative, proof
+    return index, leaf.owner_id, leaf.cumulative, pack_proof(tree.proof(index))
+
+
+def root_args(commit: typed_data.EpochCommit) -> RootTuple:
+    """A committed root with its facts, as claims, proofs and ``restore`` name it."""
+    draws = typed_data.draws_hash(commit.draws)
+    return commit.root, commit.total, commit.leaf_count, draws
 
 
 def commit_args(
     commit: typed_data.EpochCommit, domain: typed_data.Domain, signatures: Sequence[bytes]
 ) -> tuple[Any, ...]:
     """Arguments of ``AttributionPool.commit``; pass exactly as many signatures as its threshold."""
-    struct = (commit.epoch, commit.previous_root, commit.root, commit.total)
+    return (*fallback_args(commit), b"".join(_sorted(commit.digest(domain), signatures)))
+
+
+def fallback_args(commit: typed_data.EpochCommit) -> tuple[Any, ...]:
+    """Arguments of ``AttributionPool.commitFallback``."""
+    struct = (commit.pool, commit.epoch, commit.previous, commit.root, commit.total)
     facts = (commit.leaf_count, commit.evidence, commit.rule_version)
-    draws = tuple((draw.pot, draw.amount) for draw in commit.draws)
-    return (*struct, *facts), draws, _sorted(commit.digest(domain), signatures)
+    return (*struct, *facts), tuple((draw.pot, draw.amount) for draw in commit.draws)
 
 
 def slash_args(

@@ -18,6 +18,8 @@ from protocol.seams import Block
 from settlement.abi import CONTRACTS, artifact
 from settlement.signer import LocalSigner, Signer
 
+STALL_WINDOWS = 8  # an epoch that nobody commits for so many windows has stalled
+
 
 @dataclass(frozen=True, slots=True)
 class Voting:
@@ -66,6 +68,9 @@ class DeployParams:
     unbonding_seconds: int  # longer than the window
     payout_delay: int
     reclaim_seconds: int
+    stall_seconds: int  # without an active epoch, until any staker may propose
+    opening_bond: int  # of a forced opening
+    opening_fine: int  # of each signer, for an unopened leaf
     close_seconds: int
     rules: Rules  # version 1
     guardian: str
@@ -76,7 +81,8 @@ class DeployParams:
     supply: int = 1_000_000_000 * OPEN
 
     def __post_init__(self) -> None:
-        needed = max(self.window, self.max_window) + self.court.longest
+        # a fallback commit waits two windows
+        needed = 2 * max(self.window, self.max_window) + self.court.longest
         if self.unbonding_seconds <= needed:
             raise OperatorError(
                 "bad-deploy",
@@ -105,6 +111,9 @@ def terms_of(
         unbonding_seconds=unbonding_seconds(params),
         payout_delay=params.window_seconds,
         reclaim_seconds=params.unit_seconds + params.judge_seconds + params.attribute_seconds,
+        stall_seconds=STALL_WINDOWS * params.window_seconds,
+        opening_bond=params.min_stake,
+        opening_fine=params.aggregator_stake // 100,
         close_seconds=params.close_seconds,
         rules=genesis(params),
         guardian=treasury,
@@ -124,7 +133,7 @@ def terms_of(
 def unbonding_seconds(params: Params) -> int:
     """Longer than everything that may lead to a slash, one thing after the other."""
     juries = params.appeal_seconds + 4 * params.jury_seconds
-    return 3 * params.window_seconds + params.judge_seconds + juries
+    return 5 * params.window_seconds + params.judge_seconds + juries
 
 
 def court_of(params: Params) -> CourtParams:
@@ -198,21 +207,26 @@ def constructor_args(params: DeployParams, at: Mapping[str, str]) -> dict[str, t
     duties = (*waits, court.seats, court.min_seats)
     amounts = (court.bond, court.accuser_stake, court.signer_slash, court.juror_fee)
     slow = (params.unbonding_seconds, court.epoch_seconds, court.reward_cap)
-    quorum = (params.aggregators, params.aggregator_threshold)
-    times = (params.window, params.unit_stake, params.reclaim_seconds)
     voting, timelock = params.voting, at["OpenTimelock"]
     terms = (voting.delay, voting.period, voting.threshold, voting.fee, params.treasury)
     fees = (params.treasury, params.close_seconds)
+    rules, sets, proofs = at["RuleRegistry"], at["AggregatorSets"], at["FraudProofs"]
+    seats = sorted(params.aggregators, key=lambda seat: int(seat, 16))
+    peers = (registry, stake, sets, rules, slasher, proofs)
+    work = (params.unit_stake, params.reclaim_seconds, params.stall_seconds)
+    opening = (params.opening_bond, params.opening_fine)
     windows = (params.min_window, params.max_window)
     return {
         "OpenToken": (params.supply,),
         "AssetRegistry": (params.payout_delay,),
         "CommitLog": (),
         "WorkerStake": (token, registry, slasher, pool, *slow),
-        "AttributionPool": (token, registry, stake, *quorum, *times),
-        "Arbiter": (stake, params.committee, params.committee_threshold, (*duties, *amounts)),
-        "InferenceChannels": (token, registry, pool, at["RuleRegistry"], *fees),
         "RuleRegistry": (timelock, params.guardian, *windows, params.rules.astuple()),
+        "AggregatorSets": (pool, rules, seats, params.aggregator_threshold),
+        "AttributionPool": (token, peers, (params.window, params.max_window, *work)),
+        "FraudProofs": (token, registry, pool, *opening),
+        "Arbiter": (stake, params.committee, params.committee_threshold, (*duties, *amounts)),
+        "InferenceChannels": (token, registry, pool, rules, *fees),
         "GOpen": (token,),
         "OpenTimelock": (voting.timelock, at["OpenGovernor"]),
         "OpenGovernor": (token, at["GOpen"], timelock, terms),

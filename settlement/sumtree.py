@@ -17,6 +17,7 @@ EMPTY = bytes(32)
 MAX_SUM = 2**128 - 1
 LEAF = b"\x00"
 NODE = b"\x01"
+PROOF_NODE = 48  # bytes of a packed sibling: hash and sum
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,13 @@ class SumTree:
         """Sum of all leaves in base units."""
         return self._levels[-1][0].sum
 
+    def top(self) -> tuple[bytes, int, bytes, int]:
+        """Both children of the root, as a proof about its sum names them; of a single leaf zeros."""
+        if len(self._levels) == 1:
+            return EMPTY, 0, EMPTY, 0
+        left, right = self._levels[-2]
+        return left.hash, left.sum, right.hash, right.sum
+
     def proof(self, index: int) -> tuple[SumNode, ...]:
         """Siblings from the leaf to the root. Raises LocalError ``no-leaf``."""
         if not 0 <= index < len(self.leaves):
@@ -96,24 +104,42 @@ class SumTree:
         return [parent(full[at], full[at + 1]) for at in range(0, len(full), 2)]
 
 
+def climb(leaf: SumLeaf, proof: Sequence[SumNode]) -> SumNode:
+    """The top of the tree in which ``leaf`` has this proof."""
+    node, position = leaf.node(), leaf.index
+    for sibling in proof:
+        node = parent(sibling, node) if position & 1 else parent(node, sibling)
+        position >>= 1
+    return node
+
+
 def verify(
     root: bytes, total: int, leaf_count: int, leaf: SumLeaf, proof: Sequence[SumNode]
 ) -> bool:
     """Whether ``leaf`` is in the tree of ``leaf_count`` leaves with this root and total.
 
-    No sum on the way may exceed the total: with totals below 2^128 the additions cannot overflow.
+    Sums only grow on the way and must end at the total, so none of them exceeds it.
     """
     if not 0 <= leaf.index < leaf_count or len(proof) != depth(leaf_count):
         return False
     if leaf.cumulative > total:
         return False
-    node, position = leaf.node(), leaf.index
-    for sibling in proof:
-        if sibling.sum > total - node.sum:
-            return False
-        node = parent(sibling, node) if position & 1 else parent(node, sibling)
-        position >>= 1
-    return node == SumNode(root, total)
+    return climb(leaf, proof) == SumNode(root, total)
+
+
+def pack_proof(proof: Sequence[SumNode]) -> bytes:
+    """A proof as contracts take it: 32 bytes of hash and 16 of sum for each sibling."""
+    return b"".join(node.hash + node.sum.to_bytes(16, "big") for node in proof)
+
+
+def unpack_proof(raw: bytes) -> tuple[SumNode, ...] | None:
+    """The siblings of a packed proof; None when its length is no number of siblings."""
+    if len(raw) % PROOF_NODE:
+        return None
+    return tuple(
+        SumNode(raw[at : at + 32], int.from_bytes(raw[at + 32 : at + PROOF_NODE], "big"))
+        for at in range(0, len(raw), PROOF_NODE)
+    )
 
 
 def _word(value: int) -> bytes:

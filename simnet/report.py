@@ -308,7 +308,7 @@ def _check_money(demo: Demo, report: Json, own: dict[str, Json]) -> list[Check]:
         )
     )
     last = view["epochs"][-1]["total"] if view["epochs"] else "0"
-    claimed = int(treasury.read("AttributionPool", "claimedTotal"))
+    claimed = int(treasury.read("AttributionPool", "poolOf", bytes(32))[4])
     detail = f"{money(claimed)} of {money(last)} OPEN"
     found.append(Check("no more was claimed than committed", 0 < claimed <= int(last), detail))
     return found

@@ -16,6 +16,7 @@ from tasks.court import Court
 from tasks.entries import (
     ChannelEntry,
     ClaimEntry,
+    DemandEntry,
     EpochEntry,
     FeeEntry,
     NodeEntry,
@@ -27,13 +28,14 @@ from tasks.entries import (
     UnitEntry,
     UsageEntry,
 )
+from tasks.epochs import POOL, EpochFold
 from tasks.rulebook import RuleBook
 
 ROSTERS = 256  # that are kept: every look at a job asks for the same ones
 HANDED_BACK, SETTLED = 0, 3  # AttributionPool's Release enum
 
 
-class Board(RuleBook):
+class Board(RuleBook, EpochFold):
     """Fold of contract events. ``apply`` is the only way in, ``unfold`` the way back; the rest reads."""
 
     def __init__(self, seats: tuple[bytes, ...], quorum: int) -> None:
@@ -50,7 +52,12 @@ class Board(RuleBook):
         self.units: dict[bytes, UnitEntry] = {}
         self.posts: dict[tuple[str, bytes], list[Posted]] = defaultdict(list)
         self.slashes: list[SlashEntry] = []
-        self.epochs: list[EpochEntry] = []
+        self.epochs: list[EpochEntry] = []  # that are not voided; at most the last is not active
+        self.voided: EpochEntry | None = None  # whose draws are not restored; ``time``: of the void
+        self.voids = 0  # epochs ever voided: a number may be committed again
+        self.demands: dict[bytes, DemandEntry] = {}  # open ones
+        self._foreign: set[bytes] = set()  # pots and units of other pools
+        self._drawing: dict[int, list[tuple[bytes, int]]] = defaultdict(list)
         self.claims: list[ClaimEntry] = []
         self.channels: dict[bytes, ChannelEntry] = {}
         self.used: list[UsageEntry] = []  # claimed of vouchers
@@ -290,6 +297,10 @@ class Board(RuleBook):
         self.shards[commitment] = replace(shard, reveal=post)
 
     def _on_PotFunded(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        if args["pool"] != POOL:
+            self._foreign.add(args["pot"])
+            self.ignored["other-pool"] += 1
+            return
         self.pots[args["pot"]] = PotEntry(
             pot=args["pot"],
             funder=address_bytes(args["funder"]),
@@ -302,10 +313,14 @@ class Board(RuleBook):
         )
 
     def _on_PotToppedUp(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        if self._elsewhere(args["pot"]):
+            return
         entry = self.pots[args["pot"]]
         self.pots[entry.pot] = replace(entry, amount=entry.amount + args["amount"])
 
     def _on_UnitReserved(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        if self._elsewhere(args["pot"], args["unit"]):
+            return
         operator = address_bytes(args["operator"])
         new = UnitEntry(args["unit"], args["pot"], operator, event.block, time)
         unit = self.units.setdefault(new.unit, new)
@@ -314,6 +329,8 @@ class Board(RuleBook):
         unit.expires, unit.released = args["deadline"], False
 
     def _on_UnitAnchored(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        if self._elsewhere(args["unit"]):
+            return
         unit = self.units[args["unit"]]
         unit.expires = 0
         if unit.ended:  # of a later reservation
@@ -323,33 +340,13 @@ class Board(RuleBook):
         unit.anchor_block, unit.anchor_time = event.block, time
 
     def _on_UnitReleased(self, event: Event, time: int, args: dict[str, Any]) -> None:
+        if self._elsewhere(args["unit"]):
+            return
         unit = self.units[args["unit"]]
         unit.expires, unit.released = 0, True
         unit.settled = args["reason"] == SETTLED
         if not unit.root and not unit.ended:
             unit.ended = "handed-back" if args["reason"] == HANDED_BACK else "expired"
-
-    def _on_EpochCommitted(self, event: Event, time: int, args: dict[str, Any]) -> None:
-        self.epochs.append(
-            EpochEntry(
-                epoch=args["epoch"],
-                root=args["root"],
-                total=args["total"],
-                leaves=args["leafCount"],
-                evidence=args["evidence"],
-                block=event.block,
-                time=time,
-                tx=event.tx,
-            )
-        )
-
-    def _on_PotDrawn(self, event: Event, time: int, args: dict[str, Any]) -> None:
-        pot = args["pot"]
-        self.pots[pot] = replace(self.pots[pot], drawn=args["epoch"])
-
-    def _on_Claimed(self, event: Event, time: int, args: dict[str, Any]) -> None:
-        payout = address_bytes(args["payout"])
-        self.claims.append(ClaimEntry(args["index"], args["amount"], payout, event.block, event.tx))
 
     def _on_ModelRegistered(self, event: Event, time: int, args: dict[str, Any]) -> None:
         self.models[args["id"]] = args["owner"]

@@ -103,6 +103,8 @@ class SlashEntry:
 
 @dataclass(frozen=True, slots=True)
 class EpochEntry:
+    """A commit that is not voided; who votes and proves sees it before it is active."""
+
     epoch: int
     root: bytes
     total: int
@@ -111,6 +113,20 @@ class EpochEntry:
     block: int
     time: int
     tx: bytes
+    activates_at: (
+        int  # chain time from which claims are made against it; ``NEVER`` while challenged
+    )
+    drawn: tuple[tuple[bytes, int], ...] = ()  # (pot, amount), as committed
+
+
+@dataclass(frozen=True, slots=True)
+class DemandEntry:
+    """A forced opening that nobody has answered yet."""
+
+    id: bytes
+    epoch: int
+    index: int
+    deadline: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ pragma solidity 0.8.37;
 contract AssetRegistry {
     struct Owner {
         address operator;
+        uint64 registeredAt; // unix seconds
         address payout;
         uint64 payoutFrom; // unix seconds from which nextPayout is in force; 0: no change pending
         address nextPayout;
@@ -73,7 +74,7 @@ contract AssetRegistry {
         if (payout == address(0)) revert ZeroPayout();
         if (_index[msg.sender] != 0) revert AlreadyRegistered(_index[msg.sender] - 1);
         index = _owners.length;
-        _owners.push(Owner(msg.sender, payout, 0, address(0)));
+        _owners.push(Owner(msg.sender, uint64(block.timestamp), payout, 0, address(0)));
         _index[msg.sender] = index + 1;
         emit OwnerRegistered(index, msg.sender, payout);
     }
@@ -152,6 +153,26 @@ contract AssetRegistry {
     /// @notice Operator and payout address of an index in one call.
     function ownerAt(uint256 index) external view returns (address operator, address payout) {
         return (operatorOf(index), payoutOf(index));
+    }
+
+    /// @notice The payout address in force now; zero for an index that nobody has. For contracts that
+    /// ask for many: one read of storage.
+    function payoutAt(uint256 index) external view returns (address) {
+        if (index > type(uint64).max) return address(0);
+        Owner storage owner;
+        // An element of the list without a look at the list's length; beyond it storage is zero.
+        assembly ("memory-safe") {
+            mstore(0, _owners.slot)
+            owner.slot := add(keccak256(0, 32), mul(index, 3))
+        }
+        uint256 from = owner.payoutFrom;
+        return from != 0 && block.timestamp >= from ? owner.nextPayout : owner.payout;
+    }
+
+    /// @notice Unix seconds when an index was registered; reverts UnknownOwner.
+    function registeredAt(uint256 index) external view returns (uint256) {
+        operatorOf(index);
+        return _owners[index].registeredAt;
     }
 
     /// @notice The payout address in force of a registered operator; reverts NotRegistered.

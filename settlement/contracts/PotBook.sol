@@ -3,41 +3,23 @@ pragma solidity 0.8.37;
 
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {OpenToken} from "./OpenToken.sol";
-import {WorkerStake} from "./WorkerStake.sol";
+import {Signers} from "./Signers.sol";
+import {IPotBook} from "./interfaces/IPotBook.sol";
 
-/// @title Escrow: pots of coins, and units of work that reserve their pay in them.
-/// @notice A pot's id binds its funder: keccak256(abi.encode(funder, salt)), so nobody can open a pot
-/// in another's name. A pot with pay per unit is a job: one draw closes it and what is left goes back
-/// to its funder. A pot without (unitPay 0) is a standing fee pot: draws leave it open, nothing
-/// returns. Anyone may top up either. A unit's id binds its operator in the same way, so nobody can
-/// take a unit that another was drawn for.
+/// @title Escrow: pots of coins, and units of work that reserve their pay in them. See IPotBook.
 /// @dev Invariants: the coins of this contract cover all escrows; reserved <= escrow of an open pot;
-/// a unit id is only ever its operator's, open at most once at a time and anchored at most once.
-abstract contract PotBook {
+/// a unit id is only ever its operator's, open at most once at a time and anchored at most once; what
+/// a pool was ever funded with is its escrows plus all that its epochs ever drew.
+abstract contract PotBook is IPotBook, Signers {
     using SafeERC20 for OpenToken;
 
-    enum UnitState {
-        None,
-        Reserved,
-        Anchored,
-        Settled,
-        Slashed
-    }
-
-    enum Release {
-        HandedBack,
-        Expired,
-        Slashed,
-        Settled
-    }
-
     struct Pot {
-        address funder;
-        uint64 unitSeconds; // time from reservation to deadline
         uint128 escrow; // base units
-        uint64 drawnEpoch; // epoch whose draw closed the pot; 0: open
-        uint40 touched; // unix seconds of the last funding, reservation or release; 0: no such pot
-        bool standing; // a fee pot
+        uint40 touched; // pool clock of the last funding, reservation or release; 0: no such pot
+        uint32 drawnEpoch; // epoch whose draw closed the pot; 0: open
+        uint32 unitSeconds; // time from reservation to deadline; 0: a standing fee pot
+        uint24 pool; // number of the pool
+        address funder;
         uint128 reserved; // base units promised to open units
         uint128 unitPay; // base units
     }
@@ -50,97 +32,27 @@ abstract contract PotBook {
     }
 
     OpenToken public immutable token;
-    WorkerStake public immutable stake;
     /// Base units locked in WorkerStake under every open unit.
     uint256 public immutable unitStake;
-    /// Seconds without any event after which the funder may take back an undrawn pot.
+    /// Seconds of the pool's clock without any event after which the funder may take back an undrawn
+    /// pot.
     uint256 public immutable reclaimSeconds;
 
     mapping(bytes32 id => Pot) private _pots;
     mapping(bytes32 id => Unit) private _units;
 
-    event PotFunded(
-        bytes32 indexed pot,
-        address indexed funder,
-        bytes32 indexed salt,
-        uint256 amount,
-        uint256 unitPay,
-        uint64 unitSeconds,
-        bytes32 spec
-    );
-    event PotToppedUp(bytes32 indexed pot, address indexed source, uint256 amount);
-    event PotDrawn(bytes32 indexed pot, uint64 indexed epoch, uint256 amount);
-    event PotReclaimed(bytes32 indexed pot, address indexed funder, uint256 amount);
-    event UnitReserved(
-        bytes32 indexed pot,
-        bytes32 indexed unit,
-        address indexed operator,
-        uint256 deadline
-    );
-    event UnitAnchored(
-        bytes32 indexed pot,
-        bytes32 indexed unit,
-        address indexed operator,
-        bytes32 root,
-        bytes32 adapter
-    );
-    event UnitReleased(
-        bytes32 indexed pot,
-        bytes32 indexed unit,
-        address indexed operator,
-        Release reason
-    );
-
-    /// A new pot needs coins.
-    error EmptyPot();
-    /// The funder has a pot with this salt.
-    error PotExists(bytes32 pot);
-    /// No pot has this id.
-    error UnknownPot(bytes32 pot);
-    /// The pot was drawn and takes nothing more.
-    error PotClosed(bytes32 pot);
-    /// A unit's pay is at most the pot; a job's units need time.
-    error BadUnitTerms(uint256 unitPay, uint64 unitSeconds);
-    /// The pot has no pay per unit.
-    error NoUnits(bytes32 pot);
-    /// The pot's free coins do not cover another unit.
-    error PotExhausted(bytes32 pot, uint256 free, uint256 needed);
-    /// The unit is not in the state that this needs.
-    error WrongUnitState(bytes32 unit, UnitState state);
-    /// Only the operator that reserved the unit may do this.
-    error NotUnitOperator(bytes32 unit, address caller);
-    /// The unit's deadline has passed.
-    error DeadlinePassed(bytes32 unit, uint256 deadline);
-    /// The unit's deadline has not passed.
-    error DeadlineAhead(bytes32 unit, uint256 deadline);
-    /// The operator was slashed for this unit.
-    error UnitSlashed(bytes32 unit);
-    /// The pot is not drawn by an active epoch.
-    error NotSettled(bytes32 pot);
-    /// A draw is at most the pot's escrow.
-    error DrawAboveEscrow(bytes32 pot, uint256 amount, uint256 escrow);
-    /// Only the funder may reclaim, and never from a standing pot.
-    error NotFunder(bytes32 pot, address caller);
-    /// The undrawn pot has reserved units, or was touched too recently.
-    error NotIdle(bytes32 pot, uint256 reserved, uint256 idleAt);
-
-    constructor(OpenToken token_, WorkerStake stake_, uint256 unitStake_, uint32 reclaimSeconds_) {
+    constructor(OpenToken token_, uint256 unitStake_, uint32 reclaimSeconds_) {
         token = token_;
-        stake = stake_;
         unitStake = unitStake_;
         reclaimSeconds = reclaimSeconds_;
     }
 
-    /// @notice The id of a funder's pot.
+    /// @inheritdoc IPotBook
     function potId(address funder, bytes32 salt) public pure returns (bytes32) {
         return keccak256(abi.encode(funder, salt));
     }
 
-    /// @notice Open a pot with coins of the caller.
-    /// @param salt the job's id, or anything else that is new to this funder.
-    /// @param unitPay base units for each unit of work; 0 opens a standing fee pot.
-    /// @param unitSeconds time for a unit from reservation to deadline.
-    /// @param spec hash of what the job is; only logged.
+    /// @inheritdoc IPotBook
     function fund(
         bytes32 salt,
         uint256 amount,
@@ -148,24 +60,22 @@ abstract contract PotBook {
         uint64 unitSeconds,
         bytes32 spec
     ) external returns (bytes32 pot) {
-        pot = potId(msg.sender, salt);
-        if (amount == 0 || amount > type(uint128).max) revert EmptyPot();
-        if (_pots[pot].touched != 0) revert PotExists(pot);
-        if (unitPay > amount || unitSeconds > 365 days || (unitPay != 0 && unitSeconds == 0)) {
-            revert BadUnitTerms(unitPay, unitSeconds);
-        }
-        Pot storage opened = _pots[pot];
-        opened.funder = msg.sender;
-        opened.unitSeconds = unitSeconds;
-        opened.escrow = uint128(amount);
-        opened.touched = uint40(block.timestamp);
-        opened.standing = unitPay == 0;
-        opened.unitPay = uint128(unitPay);
-        emit PotFunded(pot, msg.sender, salt, amount, unitPay, unitSeconds, spec);
-        token.safeTransferFrom(msg.sender, address(this), amount);
+        return _fund(bytes32(0), salt, amount, unitPay, unitSeconds, spec);
     }
 
-    /// @notice Add the caller's coins to an open pot.
+    /// @inheritdoc IPotBook
+    function fundIn(
+        bytes32 pool,
+        bytes32 salt,
+        uint256 amount,
+        uint256 unitPay,
+        uint64 unitSeconds,
+        bytes32 spec
+    ) external returns (bytes32 pot) {
+        return _fund(pool, salt, amount, unitPay, unitSeconds, spec);
+    }
+
+    /// @inheritdoc IPotBook
     function topUp(bytes32 pot, uint256 amount) external {
         if (amount == 0 || amount > type(uint128).max) revert EmptyPot();
         Pot storage open = _openPot(pot);
@@ -173,42 +83,40 @@ abstract contract PotBook {
         unchecked {
             open.escrow += uint128(amount);
         }
-        open.touched = uint40(block.timestamp);
+        open.touched = _paidIn(bytes32(uint256(open.pool)), amount);
         emit PotToppedUp(pot, msg.sender, amount);
         token.safeTransferFrom(msg.sender, address(this), amount);
     }
 
-    /// @notice The id of an operator's unit.
+    /// @inheritdoc IPotBook
     function unitId(address operator, bytes32 task) public pure returns (bytes32) {
         return keccak256(abi.encode(operator, task));
     }
 
-    /// @notice Reserve the pay of the caller's unit and lock the caller's stake under it.
-    /// @param task what the unit is for, for example a round of a job; each operator has its own unit
-    /// of a task.
+    /// @inheritdoc IPotBook
     function reserve(bytes32 pot, bytes32 task) external returns (bytes32 unit) {
         unit = unitId(msg.sender, task);
         Pot storage open = _openPot(pot);
-        if (open.standing) revert NoUnits(pot);
+        if (open.unitSeconds == 0) revert NoUnits(pot);
         if (_units[unit].state != UnitState.None) revert WrongUnitState(unit, _units[unit].state);
         uint256 free = open.escrow - open.reserved;
         if (free < open.unitPay) revert PotExhausted(pot, free, open.unitPay);
         open.reserved += open.unitPay;
-        open.touched = uint40(block.timestamp);
+        open.touched = _now(open);
         uint64 deadline = uint64(block.timestamp) + open.unitSeconds;
         _units[unit] = Unit(pot, msg.sender, deadline, UnitState.Reserved);
         emit UnitReserved(pot, unit, msg.sender, deadline);
         stake.lock(msg.sender, unit, unitStake);
     }
 
-    /// @notice Give a unit back before anchoring, without penalty; its operator may reserve it again.
+    /// @inheritdoc IPotBook
     function handBack(bytes32 unit) external {
         Unit storage held = _ownUnit(unit);
         _release(unit, held, UnitState.None, Release.HandedBack);
         stake.unlock(msg.sender, unit);
     }
 
-    /// @notice Anchor the root over the unit's steps and the hash of its adapter, once, in time.
+    /// @inheritdoc IPotBook
     function anchor(bytes32 unit, bytes32 root, bytes32 adapter) external {
         Unit storage held = _ownUnit(unit);
         if (block.timestamp > held.deadline) revert DeadlinePassed(unit, held.deadline);
@@ -217,8 +125,7 @@ abstract contract PotBook {
         emit UnitAnchored(held.pot, unit, msg.sender, root, adapter);
     }
 
-    /// @notice Free the pay of a unit that was not anchored in time (its stake is unlocked), or whose
-    /// operator was slashed for it; by anyone.
+    /// @inheritdoc IPotBook
     function expire(bytes32 unit) external {
         Unit storage held = _units[unit];
         address operator = held.operator;
@@ -235,7 +142,7 @@ abstract contract PotBook {
         stake.unlock(operator, unit);
     }
 
-    /// @notice Unlock the stake of an anchored unit once its pot is drawn by an active epoch; by anyone.
+    /// @inheritdoc IPotBook
     function settleUnit(bytes32 unit) external {
         Unit storage held = _units[unit];
         address operator = held.operator;
@@ -246,28 +153,27 @@ abstract contract PotBook {
         stake.unlock(operator, unit);
     }
 
-    /// @notice Take back what is left: of a drawn pot once its epoch is active, of an undrawn pot
-    /// after reclaimSeconds without any event and with no unit open. Only by the funder.
+    /// @inheritdoc IPotBook
     function reclaim(bytes32 pot) external {
         Pot storage closed = _pots[pot];
         if (closed.touched == 0) revert UnknownPot(pot);
-        if (msg.sender != closed.funder || closed.standing) revert NotFunder(pot, msg.sender);
+        if (msg.sender != closed.funder || closed.unitSeconds == 0) revert NotFunder(pot, msg.sender);
         uint256 amount = closed.escrow;
         if (amount == 0) revert EmptyPot();
         if (closed.drawnEpoch != 0) {
             if (!_settled(closed)) revert NotSettled(pot);
         } else {
             uint256 idleAt = closed.touched + reclaimSeconds;
-            if (closed.reserved != 0 || block.timestamp < idleAt) {
-                revert NotIdle(pot, closed.reserved, idleAt);
-            }
+            bool idle = _now(closed) >= idleAt || _noticed(bytes32(uint256(closed.pool)));
+            if (closed.reserved != 0 || !idle) revert NotIdle(pot, closed.reserved, idleAt);
         }
         closed.escrow = 0;
+        _paidBack(bytes32(uint256(closed.pool)), amount);
         emit PotReclaimed(pot, msg.sender, amount);
         token.safeTransfer(msg.sender, amount);
     }
 
-    /// @notice A pot's facts; `touched` is 0 for an unknown pot, `drawnEpoch` 0 for an open one.
+    /// @inheritdoc IPotBook
     function potOf(
         bytes32 pot
     )
@@ -287,7 +193,7 @@ abstract contract PotBook {
         return (p.funder, p.escrow, p.reserved, p.unitPay, p.unitSeconds, p.drawnEpoch, p.touched);
     }
 
-    /// @notice A unit's facts; state: 0 none, 1 reserved, 2 anchored, 3 settled, 4 slashed.
+    /// @inheritdoc IPotBook
     function unitOf(
         bytes32 unit
     ) external view returns (bytes32 pot, address operator, uint256 deadline, UnitState state) {
@@ -295,22 +201,92 @@ abstract contract PotBook {
         return (u.pot, u.operator, u.deadline, u.state);
     }
 
-    /// @notice The epoch whose root claims are paid from.
-    function activeEpoch() public view virtual returns (uint64);
+    /// @inheritdoc IPotBook
+    function poolOfPot(bytes32 pot) external view returns (bytes32) {
+        if (_pots[pot].touched == 0) revert UnknownPot(pot);
+        return bytes32(uint256(_pots[pot].pool));
+    }
+
+    /// @dev The epoch of a pool whose root claims are paid from.
+    function activeEpoch(bytes32 pool) public view virtual returns (uint64);
+
+    /// @dev The pool's clock in seconds.
+    function _clock(bytes32 pool) internal view virtual returns (uint40);
+
+    /// @dev Whether another set of aggregators is announced for the pool.
+    function _noticed(bytes32 pool) internal view virtual returns (bool);
+
+    /// @dev Coins enter a pool; the pool's clock. Reverts for an unknown pool.
+    function _paidIn(bytes32 pool, uint256 amount) internal virtual returns (uint40);
+
+    /// @dev Coins return to a funder.
+    function _paidBack(bytes32 pool, uint256 amount) internal virtual;
+
+    /// @dev Reverts when new jobs belong to another contract.
+    function _checkSuccessor() internal view virtual;
 
     /// @dev Take a draw out of its pot; closes a job's pot.
-    function _draw(bytes32 pot, uint256 amount, uint64 epoch) internal {
+    function _draw(bytes32 pool, bytes32 pot, uint256 amount, uint64 epoch) internal {
         Pot storage open = _openPot(pot);
-        if (amount > open.escrow) revert DrawAboveEscrow(pot, amount, open.escrow);
-        open.escrow -= uint128(amount);
-        if (!open.standing) open.drawnEpoch = epoch;
+        if (open.pool != uint256(pool)) revert PotElsewhere(pot, bytes32(uint256(open.pool)));
+        uint256 escrow = open.escrow;
+        if (amount > escrow) revert DrawAboveEscrow(pot, amount, escrow);
+        open.escrow = uint128(escrow - amount);
+        if (open.unitSeconds != 0) open.drawnEpoch = uint32(epoch);
         emit PotDrawn(pot, epoch, amount);
+    }
+
+    /// @dev Undo a draw of a voided epoch.
+    function _undraw(bytes32 pot, uint256 amount, uint64 epoch) internal {
+        Pot storage drawn = _pots[pot];
+        drawn.escrow += uint128(amount);
+        drawn.drawnEpoch = 0;
+        drawn.touched = _now(drawn);
+        emit PotRestored(pot, epoch, amount);
+    }
+
+    /// @dev Reverts unless a job's pot was left alone so long (pool clock).
+    function _checkStalled(bytes32 pot, uint256 stallSeconds) internal view {
+        Pot storage open = _pots[pot];
+        uint256 stalledAt = open.touched + stallSeconds;
+        if (open.unitSeconds != 0 && _now(open) < stalledAt) revert PotNotStalled(pot, stalledAt);
+    }
+
+    function _fund(
+        bytes32 pool,
+        bytes32 salt,
+        uint256 amount,
+        uint256 unitPay,
+        uint64 unitSeconds,
+        bytes32 spec
+    ) private returns (bytes32 pot) {
+        pot = potId(msg.sender, salt);
+        if (amount == 0 || amount > type(uint128).max) revert EmptyPot();
+        if (_pots[pot].touched != 0) revert PotExists(pot);
+        if (unitPay > amount || unitSeconds > 365 days || (unitPay != 0 && unitSeconds == 0)) {
+            revert BadUnitTerms(unitPay, unitSeconds);
+        }
+        if (unitPay == 0) unitSeconds = 0;
+        else _checkSuccessor();
+        Pot storage opened = _pots[pot];
+        opened.escrow = uint128(amount);
+        opened.touched = _paidIn(pool, amount);
+        opened.unitSeconds = uint32(unitSeconds);
+        opened.pool = uint24(uint256(pool));
+        opened.funder = msg.sender;
+        opened.unitPay = uint128(unitPay);
+        emit PotFunded(pot, msg.sender, salt, pool, amount, unitPay, unitSeconds, spec);
+        token.safeTransferFrom(msg.sender, address(this), amount);
+    }
+
+    function _now(Pot storage pot) private view returns (uint40) {
+        return _clock(bytes32(uint256(pot.pool)));
     }
 
     function _release(bytes32 unit, Unit storage held, UnitState next, Release reason) private {
         Pot storage pot = _pots[held.pot];
         pot.reserved -= pot.unitPay;
-        pot.touched = uint40(block.timestamp);
+        pot.touched = _now(pot);
         emit UnitReleased(held.pot, unit, held.operator, reason);
         if (next == UnitState.None) delete _units[unit];
         else held.state = next;
@@ -329,6 +305,6 @@ abstract contract PotBook {
     }
 
     function _settled(Pot storage pot) private view returns (bool) {
-        return pot.drawnEpoch != 0 && pot.drawnEpoch <= activeEpoch();
+        return pot.drawnEpoch != 0 && pot.drawnEpoch <= activeEpoch(bytes32(uint256(pot.pool)));
     }
 }

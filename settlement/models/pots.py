@@ -5,7 +5,15 @@ from dataclasses import dataclass, replace
 from eth_utils.crypto import keccak
 
 from protocol.ids import address_bytes
-from settlement.models.ledger import MAX_UINT128, ZERO32, ZERO_ADDRESS, Env, Model, Table, revert
+from settlement.models.ledger import (
+    MAX_UINT128,
+    ZERO32,
+    ZERO_ADDRESS,
+    Env,
+    Model,
+    Table,
+    revert,
+)
 from settlement.models.stake import WorkerStake
 from settlement.models.token import OpenToken
 
@@ -23,9 +31,14 @@ class Pot:
     escrow: int = 0
     drawn_epoch: int = 0
     touched: int = 0
-    standing: bool = False
     reserved: int = 0
     unit_pay: int = 0
+    pool: bytes = ZERO32
+
+    @property
+    def standing(self) -> bool:
+        """A fee pot: draws leave it open."""
+        return self.unit_seconds == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +84,32 @@ class PotBook(Model):
     def fund(
         self, sender: str, salt: bytes, amount: int, unitPay: int, unitSeconds: int, spec: bytes
     ) -> bytes:
+        return self.fundIn(sender, ZERO32, salt, amount, unitPay, unitSeconds, spec)
+
+    def fundIn(
+        self,
+        sender: str,
+        pool: bytes,
+        salt: bytes,
+        amount: int,
+        unitPay: int,
+        unitSeconds: int,
+        spec: bytes,
+    ) -> bytes:
         pot = pot_id(sender, salt)
         _fundable(amount)
         if self._pots[pot].touched:
             raise revert("PotExists", pot)
         if unitPay > amount or unitSeconds > YEAR or (unitPay and not unitSeconds):
             raise revert("BadUnitTerms", unitPay, unitSeconds)
-        opened = Pot(sender, unitSeconds, amount, touched=self.env.now, unit_pay=unitPay)
-        self._pots[pot] = replace(opened, standing=unitPay == 0)
-        source = {"pot": pot, "funder": sender, "salt": salt, "amount": amount}
-        terms = {"unitPay": unitPay, "unitSeconds": unitSeconds, "spec": spec}
+        if unitPay:
+            self._check_successor()
+        seconds = unitSeconds if unitPay else 0
+        clock = self._paid_in(pool, amount)
+        opened = Pot(sender, seconds, amount, touched=clock, unit_pay=unitPay, pool=pool)
+        self._pots[pot] = opened
+        source = {"pot": pot, "funder": sender, "salt": salt, "pool": pool, "amount": amount}
+        terms = {"unitPay": unitPay, "unitSeconds": seconds, "spec": spec}
         self.emit("PotFunded", {**source, **terms})
         self._token.transferFrom(self.address, sender, self.address, amount)
         return pot
@@ -89,7 +118,8 @@ class PotBook(Model):
         _fundable(amount)
         opened = self._open_pot(pot)
         escrow = opened.escrow + amount
-        self._pots[pot] = replace(opened, escrow=escrow, touched=self.env.now)
+        clock = self._paid_in(opened.pool, amount)
+        self._pots[pot] = replace(opened, escrow=escrow, touched=clock)
         self.emit("PotToppedUp", {"pot": pot, "source": sender, "amount": amount})
         self._token.transferFrom(self.address, sender, self.address, amount)
 
@@ -103,7 +133,7 @@ class PotBook(Model):
         if free < opened.unit_pay:
             raise revert("PotExhausted", pot, free, opened.unit_pay)
         reserved = opened.reserved + opened.unit_pay
-        self._pots[pot] = replace(opened, reserved=reserved, touched=self.env.now)
+        self._pots[pot] = replace(opened, reserved=reserved, touched=self.clockOf(opened.pool))
         deadline = self.env.now + opened.unit_seconds
         self._units[unit] = Unit(pot, sender, deadline, RESERVED)
         facts = {"pot": pot, "unit": unit, "operator": sender, "deadline": deadline}
@@ -155,6 +185,7 @@ class PotBook(Model):
             raise revert("EmptyPot")
         self._check_reclaim(pot, closed)
         self._pots[pot] = replace(closed, escrow=0)
+        self._paid_back(closed.pool, closed.escrow)
         facts = {"pot": pot, "funder": sender, "amount": closed.escrow}
         self.emit("PotReclaimed", facts)
         self._token.transfer(self.address, sender, closed.escrow)
@@ -186,12 +217,52 @@ class PotBook(Model):
         u = self._units[unit]
         return u.pot, u.operator, u.deadline, u.state
 
-    def activeEpoch(self) -> int:
-        """The epoch whose root claims are paid from."""
+    def poolOfPot(self, pot: bytes) -> bytes:
+        if not self._pots[pot].touched:
+            raise revert("UnknownPot", pot)
+        return self._pots[pot].pool
+
+    def activeEpoch(self, pool: bytes) -> int:
+        """The epoch of a pool whose root claims are paid from."""
         raise NotImplementedError
 
-    def _draw(self, pot: bytes, amount: int, epoch: int) -> None:
+    def clockOf(self, pool: bytes) -> int:
+        """Seconds of the pool's clock."""
+        raise NotImplementedError
+
+    def _noticed(self, pool: bytes) -> bool:
+        """Whether another set of aggregators is announced for the pool."""
+        raise NotImplementedError
+
+    def _paid_in(self, pool: bytes, amount: int) -> int:
+        """Coins enter a pool; its clock."""
+        raise NotImplementedError
+
+    def _paid_back(self, pool: bytes, amount: int) -> None:
+        """Coins return to a funder."""
+        raise NotImplementedError
+
+    def _check_successor(self) -> None:
+        """Reverts when new jobs belong to another contract."""
+        raise NotImplementedError
+
+    def _check_stalled(self, pot: bytes, stall_seconds: int) -> None:
+        at = self._pots[pot]
+        stalled_at = at.touched + stall_seconds
+        if not at.standing and self.clockOf(at.pool) < stalled_at:
+            raise revert("PotNotStalled", pot, stalled_at)
+
+    def _undraw(self, pot: bytes, amount: int, epoch: int) -> None:
+        drawn = self._pots[pot]
+        clock = self.clockOf(drawn.pool)
+        escrow = drawn.escrow + amount
+        self._pots[pot] = replace(drawn, escrow=escrow, drawn_epoch=0, touched=clock)
+        self.emit("PotRestored", {"pot": pot, "epoch": epoch, "amount": amount})
+
+    def _draw(self, pool: bytes, pot: bytes, amount: int, epoch: int) -> None:
         opened = self._open_pot(pot)
+        if opened.pool != pool:
+            raise revert("PotElsewhere", pot, opened.pool)
         if amount > opened.escrow:
             raise revert("DrawAboveEscrow", pot, amount, opened.escrow)
         drawn = 0 if opened.standing else epoch
@@ -201,7 +272,7 @@ class PotBook(Model):
     def _release(self, unit: bytes, held: Unit, state: int, reason: int) -> None:
         pot = self._pots[held.pot]
         reserved = pot.reserved - pot.unit_pay
-        self._pots[held.pot] = replace(pot, reserved=reserved, touched=self.env.now)
+        self._pots[held.pot] = replace(pot, reserved=reserved, touched=self.clockOf(pot.pool))
         facts = {"pot": held.pot, "unit": unit, "operator": held.operator, "reason": reason}
         self.emit("UnitReleased", facts)
         self._units[unit] = Unit() if state == NONE else replace(held, state=state)
@@ -212,7 +283,8 @@ class PotBook(Model):
                 raise revert("NotSettled", pot)
             return
         idle_at = closed.touched + self._reclaim_seconds
-        if closed.reserved or self.env.now < idle_at:
+        idle = self.clockOf(closed.pool) >= idle_at or self._noticed(closed.pool)
+        if closed.reserved or not idle:
             raise revert("NotIdle", pot, closed.reserved, idle_at)
 
     def _open_pot(self, pot: bytes) -> Pot:
@@ -236,7 +308,7 @@ class PotBook(Model):
         return held
 
     def _settled(self, pot: Pot) -> bool:
-        return 0 < pot.drawn_epoch <= self.activeEpoch()
+        return 0 < pot.drawn_epoch <= self.activeEpoch(pot.pool)
 
 
 def _bound(account: str, name: bytes) -> bytes:

@@ -16,6 +16,7 @@ class Owner:
 
     operator: str
     payout: str
+    registered_at: int
     payout_from: int = 0
     next_payout: str = ZERO_ADDRESS
 
@@ -41,7 +42,7 @@ class AssetRegistry(Model):
         if known is not None:
             raise revert("AlreadyRegistered", known)
         index = self.ownerCount()
-        self._owners.value = (*self._owners.value, Owner(sender, payout))
+        self._owners.value = (*self._owners.value, Owner(sender, payout, self.env.now))
         self._index[sender] = index
         self.emit("OwnerRegistered", {"index": index, "operator": sender, "payout": payout})
         return index
@@ -56,7 +57,8 @@ class AssetRegistry(Model):
             self.emit("PayoutChanged", {"index": index, "payout": newPayout})
         elif sender == owner.operator:
             at = self.env.now + self._delay
-            self._put(index, Owner(owner.operator, current, at, newPayout))
+            changed = replace(owner, payout=current, payout_from=at, next_payout=newPayout)
+            self._put(index, changed)
             self.emit("PayoutScheduled", {"index": index, "payout": newPayout, "effectiveAt": at})
         else:
             raise revert("NotOwner", index, sender)
@@ -107,6 +109,12 @@ class AssetRegistry(Model):
         owner = self._owner(index)
         changed = owner.payout_from != 0 and self.env.now >= owner.payout_from
         return owner.next_payout if changed else owner.payout
+
+    def payoutAt(self, index: int) -> str:
+        return self.payoutOf(index) if index < self.ownerCount() else ZERO_ADDRESS
+
+    def registeredAt(self, index: int) -> int:
+        return self._owner(index).registered_at
 
     def ownerAt(self, index: int) -> tuple[str, str]:
         return self.operatorOf(index), self.payoutOf(index)

@@ -5,11 +5,14 @@ from protocol.typed_data import address_of
 from settlement.deploy import DeployParams, predicted
 from settlement.models.arbiter import Arbiter, ArbiterTerms
 from settlement.models.channels import InferenceChannels
+from settlement.models.fraud import FraudProofs
 from settlement.models.governor import GovernorTerms, OpenGovernor
 from settlement.models.ledger import Env, Model
-from settlement.models.pool import AttributionPool, PoolTerms
+from settlement.models.pool import AttributionPool
+from settlement.models.pool_state import PoolTerms
 from settlement.models.registry import AssetRegistry, CommitLog
 from settlement.models.rules import RuleRegistry
+from settlement.models.sets import AggregatorSets
 from settlement.models.stake import StakeTerms, WorkerStake
 from settlement.models.timelock import OpenTimelock
 from settlement.models.token import OpenToken
@@ -30,8 +33,16 @@ def build(env: Env, params: DeployParams, key: bytes, nonce: int = 0) -> dict[st
         params.court.reward_cap,
     )
     stake = WorkerStake(env, at["WorkerStake"], token, registry, terms)
-    pool = AttributionPool(env, at["AttributionPool"], token, registry, stake, _pool_terms(params))
     rules = _rules(env, at, params)
+    seats = sorted(params.aggregators, key=lambda seat: int(seat, 16))
+    sets = AggregatorSets(env, at["AggregatorSets"], rules, seats, params.aggregator_threshold)
+    pool = AttributionPool(
+        env, at["AttributionPool"], token, registry, stake, sets, rules, _pool_terms(params)
+    )
+    arbiter = Arbiter(env, at["Arbiter"], token, registry, stake, pool, _arbiter_terms(params))
+    opening = params.opening_bond, params.opening_fine
+    proofs = FraudProofs(env, at["FraudProofs"], token, registry, pool, *opening)
+    sets.pools, pool.court, pool.proofs = pool, arbiter, proofs.address
     votes = GOpen(env, at["GOpen"], token)
     delay = params.voting.timelock
     timelock = OpenTimelock(env, at["OpenTimelock"], delay, at["OpenGovernor"], deployer)
@@ -40,8 +51,11 @@ def build(env: Env, params: DeployParams, key: bytes, nonce: int = 0) -> dict[st
         registry,
         CommitLog(env, at["CommitLog"]),
         stake,
+        rules,
+        sets,
         pool,
-        Arbiter(env, at["Arbiter"], token, registry, stake, pool, _arbiter_terms(params)),
+        proofs,
+        arbiter,
         InferenceChannels(
             env,
             at["InferenceChannels"],
@@ -52,7 +66,6 @@ def build(env: Env, params: DeployParams, key: bytes, nonce: int = 0) -> dict[st
             params.treasury,
             params.close_seconds,
         ),
-        rules,
         votes,
         timelock,
         OpenGovernor(env, at["OpenGovernor"], token, votes, timelock, _governor_terms(params)),
@@ -76,11 +89,11 @@ def _rules(env: Env, at: dict[str, str], params: DeployParams) -> RuleRegistry:
 
 def _pool_terms(params: DeployParams) -> PoolTerms:
     return PoolTerms(
-        params.aggregators,
-        params.aggregator_threshold,
         params.window,
+        params.max_window,
         params.unit_stake,
         params.reclaim_seconds,
+        params.stall_seconds,
     )
 
 

@@ -20,6 +20,7 @@ UNIT = unit_id(ACCOUNTS[4], TASK)  # account 4's
 STAKE = 100 * OPEN
 EVIDENCE = b"e" * 32
 NOBODY = "0x" + "00" * 20
+GENESIS = claims.GENESIS_POOL
 
 
 class Scene(Pair):
@@ -27,9 +28,10 @@ class Scene(Pair):
 
     def __init__(self, params: DeployParams = PARAMS, *, box: bool = False) -> None:
         super().__init__(params, box=box)
+        self.roots: dict[bytes, claims.RootTuple] = {}  # by merkle root, as committed
         for owner in range(1, OPERATORS + 1):
             self.done(owner, "AssetRegistry", "registerOwner", ACCOUNTS[owner + 4])
-        for contract in ("WorkerStake", "AttributionPool", "InferenceChannels"):
+        for contract in ("WorkerStake", "AttributionPool", "FraudProofs", "InferenceChannels"):
             self.done(0, "OpenToken", "approve", self.addresses[contract], 2**256 - 1)
         for owner in range(1, OPERATORS + 1):
             self.done(0, "WorkerStake", "deposit", ACCOUNTS[owner], STAKE)
@@ -55,12 +57,14 @@ class Scene(Pair):
         """Cumulative amounts of the operators by index, the missing ones zero."""
         return claims.tree_of(ACCOUNTS[1 : OPERATORS + 1], dict(enumerate(earned)))
 
-    def epoch(self, tree: SumTree, *draws: typed_data.Draw) -> typed_data.EpochCommit:
+    def epoch(
+        self, tree: SumTree, *draws: typed_data.Draw, pool: bytes = GENESIS
+    ) -> typed_data.EpochCommit:
         """The honest next commit."""
-        number, root, _, _ = self.read("AttributionPool", "lastRoot")
-        leaves = len(tree.leaves)
-        facts = (tree.root, tree.total, leaves, b"e" * 32, 1)
-        return typed_data.EpochCommit(number + 1, root, *facts, draws)
+        number, _, _, rules = self.read("AttributionPool", "runningEpoch", pool)
+        previous = self.read("AttributionPool", "activeHead", pool)[1]
+        facts = (tree.root, tree.total, len(tree.leaves), EVIDENCE, rules)
+        return typed_data.EpochCommit(pool, number + 1, previous, *facts, draws)
 
     def commit_args(
         self,
@@ -72,14 +76,40 @@ class Scene(Pair):
         signatures = [typed_data.sign(KEYS[who], epoch.digest(where)) for who in signers]
         return claims.commit_args(epoch, where, signatures)
 
-    def settle(self, *earned: int) -> SumTree:
-        """Commit a draw on the job that pays these cumulative amounts, and wait out the window."""
+    def commit(self, epoch: typed_data.EpochCommit, signers: Sequence[int] = (1, 2)) -> Outcome:
+        """Commit an epoch that must be taken."""
+        args = self.commit_args(epoch, signers)
+        self.roots[epoch.root] = claims.root_args(epoch)
+        return self.done(5, "AttributionPool", "commit", *args)
+
+    def pending(self, *earned: int, job: bytes = b"", pool: bytes = GENESIS) -> SumTree:
+        """Commit a draw on the job that pays these cumulative amounts."""
         tree = self.tree(*earned)
-        total = self.read("AttributionPool", "lastRoot")[2]
-        epoch = self.epoch(tree, typed_data.Draw(self.job, tree.total - total))
-        self.done(5, "AttributionPool", "commit", *self.commit_args(epoch))
+        added = tree.total - self.total(pool)
+        self.commit(self.epoch(tree, typed_data.Draw(job or self.job, added), pool=pool))
+        return tree
+
+    def settle(self, *earned: int, job: bytes = b"") -> SumTree:
+        """The same, and wait out the window."""
+        tree = self.pending(*earned, job=job)
         self.wait(PARAMS.window)
         return tree
+
+    def total(self, pool: bytes = GENESIS) -> int:
+        """Of the last commit."""
+        total = self.read("AttributionPool", "poolOf", pool)[2]
+        assert isinstance(total, int)
+        return total
+
+    def another(self, salt: bytes, amount: int, pool: bytes = GENESIS, pay: int = OPEN) -> bytes:
+        """One more pot of account 0: a job, or a standing pot without pay."""
+        args = (pool, salt, amount, pay, 30 if pay else 0, EVIDENCE)
+        self.done(0, "AttributionPool", "fundIn", *args)
+        return claims.pot_id(ACCOUNTS[0], salt)
+
+    def claim_args(self, tree: SumTree, index: int, pool: bytes = GENESIS) -> tuple[Any, ...]:
+        """Arguments of ``claim``."""
+        return pool, *self.roots[tree.root][2:], *claims.claim_args(tree, index)
 
     def slash_args(
         self,

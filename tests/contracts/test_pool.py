@@ -11,10 +11,12 @@ from protocol.ids import address_bytes, job_round, unit_id
 from protocol.params import OPEN
 from settlement import claims
 from settlement.deploy import create_address
-from tests.contracts.scene import SALT, TASK, UNIT, Scene, high_s
+from settlement.sumtree import SumTree
+from tests.contracts.scene import NOBODY, SALT, TASK, UNIT, Scene, high_s
 from tests.settlement.pair import ACCOUNTS, CHAIN_ID, PARAMS
 
 POOL = "AttributionPool"
+GENESIS_POOL = claims.GENESIS_POOL
 DRAW = 30 * OPEN
 
 
@@ -24,43 +26,37 @@ def draw(scene: Scene, amount: int = DRAW) -> typed_data.Draw:
 
 def test_a_claim_pays_the_difference_to_the_payout_address_only(scene: Scene) -> None:
     tree = scene.settle(7 * OPEN, 0, 3 * OPEN, 20 * OPEN)
-    outcome = scene.done(8, POOL, "claim", *claims.claim_args(tree, 3))
-    paid = {"index": 3, "payout": ACCOUNTS[8], "amount": 20 * OPEN}
+    outcome = scene.done(8, POOL, "claim", *scene.claim_args(tree, 3))
+    paid = {"pool": GENESIS_POOL, "index": 3, "payout": ACCOUNTS[8], "amount": 20 * OPEN}
     assert outcome.events[0] == (POOL, "Claimed", paid)
     assert scene.balance(8) == 20 * OPEN
-    assert scene.refused(8, POOL, "claim", *claims.claim_args(tree, 3)) == "NothingToClaim"
-    assert scene.read(POOL, "claimedTotal") == 20 * OPEN
+    assert scene.refused(8, POOL, "claim", *scene.claim_args(tree, 3)) == "NothingToClaim"
+    assert scene.read(POOL, "poolOf", GENESIS_POOL)[4] == 20 * OPEN
 
 
 def test_the_next_epoch_pays_only_what_was_added(scene: Scene) -> None:
     first = scene.settle(5 * OPEN)
-    scene.done(8, POOL, "claim", *claims.claim_args(first, 0))
-    scene.done(0, POOL, "fund", b"k" * 32, 10 * OPEN, OPEN, 30, b"s" * 32)
-    scene.job = claims.pot_id(ACCOUNTS[0], b"k" * 32)
-    second = scene.settle(7 * OPEN, OPEN)
-    scene.done(8, POOL, "claim", *claims.claim_args(second, 0))
+    scene.done(8, POOL, "claim", *scene.claim_args(first, 0))
+    second = scene.settle(7 * OPEN, OPEN, job=scene.another(b"k" * 32, 10 * OPEN))
+    scene.done(8, POOL, "claim", *scene.claim_args(second, 0))
     assert scene.balance(5) == 7 * OPEN
 
 
 def test_a_root_pays_nothing_before_its_window_is_over(scene: Scene) -> None:
-    tree = scene.tree(DRAW)
-    scene.done(5, POOL, "commit", *scene.commit_args(scene.epoch(tree, draw(scene))))
+    tree = scene.pending(DRAW)
     scene.wait(PARAMS.window - 1)
-    assert scene.refused(8, POOL, "claim", *claims.claim_args(tree, 0)) == "NoLeaf"
+    assert scene.refused(8, POOL, "claim", *scene.claim_args(tree, 0)) == "BadProof"
     again = scene.commit_args(scene.epoch(tree))
     assert scene.refused(5, POOL, "commit", *again) == "EpochPending"
     scene.wait(1)
-    scene.done(8, POOL, "claim", *claims.claim_args(tree, 0))
+    scene.done(8, POOL, "claim", *scene.claim_args(tree, 0))
 
 
 def test_claims_go_on_from_the_last_good_root_while_a_commit_waits(scene: Scene) -> None:
     first = scene.settle(5 * OPEN)
-    second = scene.tree(9 * OPEN)
-    scene.done(0, POOL, "fund", b"k" * 32, 10 * OPEN, OPEN, 30, b"s" * 32)
-    added = typed_data.Draw(claims.pot_id(ACCOUNTS[0], b"k" * 32), 4 * OPEN)
-    scene.done(5, POOL, "commit", *scene.commit_args(scene.epoch(second, added)))
-    assert scene.refused(8, POOL, "claim", *claims.claim_args(second, 0)) == "BadProof"
-    scene.done(8, POOL, "claim", *claims.claim_args(first, 0))
+    second = scene.pending(9 * OPEN, job=scene.another(b"k" * 32, 10 * OPEN))
+    assert scene.refused(8, POOL, "claim", *scene.claim_args(second, 0)) == "BadProof"
+    scene.done(8, POOL, "claim", *scene.claim_args(first, 0))
 
 
 @pytest.mark.parametrize(
@@ -68,12 +64,14 @@ def test_claims_go_on_from_the_last_good_root_while_a_commit_waits(scene: Scene)
     [
         ({"epoch": 2}, "WrongEpoch"),
         ({"epoch": 0}, "WrongEpoch"),
-        ({"previous_root": b"x" * 32}, "WrongPreviousRoot"),
+        ({"previous": b"x" * 32}, "WrongPrevious"),
+        ({"pool": bytes(31) + b"\x01"}, "UnknownPool"),
+        ({"rule_version": 2}, "WrongRuleVersion"),
         ({"total": DRAW + 1}, "WrongTotal"),
         ({"total": DRAW - 1}, "WrongTotal"),
-        ({"leaf_count": 0}, "WrongLeafCount"),
+        ({"leaf_count": 0}, "NoLeaves"),
         ({"draws": (typed_data.Draw(b"?" * 32, DRAW),)}, "UnknownPot"),
-        ({"draws": ()}, "WrongTotal"),
+        ({"draws": ()}, "NothingDrawn"),
     ],
 )
 def test_a_commit_with_a_defect_is_refused(
@@ -83,14 +81,9 @@ def test_a_commit_with_a_defect_is_refused(
     assert scene.refused(5, POOL, "commit", *scene.commit_args(epoch)) == error
 
 
-def test_a_leaf_is_never_removed(scene: Scene) -> None:
-    scene.settle(OPEN)
-    fewer = replace(scene.epoch(scene.tree(OPEN)), leaf_count=3)
-    assert scene.refused(5, POOL, "commit", *scene.commit_args(fewer)) == "WrongLeafCount"
-
-
 def test_a_draw_takes_at_most_its_pot(scene: Scene) -> None:
     amount = 40 * OPEN + 1
+    scene.another(b"k" * 32, OPEN)
     epoch = scene.epoch(scene.tree(amount), draw(scene, amount))
     assert scene.refused(5, POOL, "commit", *scene.commit_args(epoch)) == "DrawAboveEscrow"
 
@@ -101,8 +94,7 @@ def test_a_pot_is_drawn_once(scene: Scene) -> None:
 
 
 def test_signers_cannot_move_more_than_half_their_stake(scene: Scene) -> None:
-    scene.done(0, POOL, "fund", b"k" * 32, 500 * OPEN, OPEN, 30, b"s" * 32)
-    rich = claims.pot_id(ACCOUNTS[0], b"k" * 32)
+    rich = scene.another(b"k" * 32, 500 * OPEN)
     above = scene.epoch(scene.tree(100 * OPEN + 1), typed_data.Draw(rich, 100 * OPEN + 1))
     assert scene.refused(5, POOL, "commit", *scene.commit_args(above)) == "AboveStakeLimit"
     scene.done(1, "WorkerStake", "unbond", ACCOUNTS[1], 50 * OPEN)
@@ -115,23 +107,22 @@ def test_signers_cannot_move_more_than_half_their_stake(scene: Scene) -> None:
 def test_signatures_are_m_of_n_distinct_sorted_and_low(scene: Scene) -> None:
     epoch = scene.epoch(scene.tree(DRAW), draw(scene))
     struct, draws, signatures = scene.commit_args(epoch)
+    first, second = signatures[:65], signatures[65:]
     wrong = {
-        "WrongSignatureCount": signatures[:1],
-        "SignersUnsorted": (signatures[1], signatures[0]),
-        "ECDSAInvalidSignatureS": (high_s(signatures[0]), signatures[1]),
-        "ECDSAInvalidSignatureLength": (signatures[0][:64], signatures[1]),
-        "ECDSAInvalidSignature": (signatures[0][:64] + b"\x1d", signatures[1]),
+        "SignersUnsorted": second + first,
+        "ECDSAInvalidSignatureS": high_s(first) + second,
+        "ECDSAInvalidSignature": first[:64] + b"\x1d" + second,
         "NotSeated": scene.commit_args(epoch, (1, 4))[2],
     }
     for error, given_signatures in wrong.items():
         assert scene.refused(5, POOL, "commit", struct, draws, given_signatures) == error
-    repeated = (signatures[0], signatures[0])
-    assert scene.refused(5, POOL, "commit", struct, draws, repeated) == "SignersUnsorted"
+    assert scene.refused(5, POOL, "commit", struct, draws, first + first) == "SignersUnsorted"
     three = scene.commit_args(epoch, (1, 2, 3))[2]
-    assert scene.refused(5, POOL, "commit", struct, draws, three) == "WrongSignatureCount"
+    for number in (first, signatures[:-1], three, b""):
+        assert scene.refused(5, POOL, "commit", struct, draws, number) == "WrongSignatureCount"
 
 
-@pytest.mark.parametrize("change", ["chain", "contract", "name", "draws", "evidence"])
+@pytest.mark.parametrize("change", ["chain", "contract", "name", "draws", "evidence", "pool"])
 def test_signatures_serve_no_other_chain_contract_or_value(scene: Scene, change: str) -> None:
     epoch, domain = scene.epoch(scene.tree(DRAW), draw(scene)), scene.domain(POOL)
     other = {
@@ -142,8 +133,10 @@ def test_signatures_serve_no_other_chain_contract_or_value(scene: Scene, change:
     struct, draws, signatures = scene.commit_args(epoch, domain=other.get(change))
     if change == "draws":
         draws = ((scene.job, DRAW - 1),)
+    if change == "pool":
+        struct = (scene.done(8, POOL, "openPool", 0, NOBODY).events[0][2]["pool"], *struct[1:])
     if change == "evidence":
-        struct = (*struct[:5], b"f" * 32, struct[6])
+        struct = (*struct[:6], b"f" * 32, struct[7])
     assert scene.refused(5, POOL, "commit", struct, draws, signatures) in (
         "NotSeated",
         "SignersUnsorted",
@@ -151,38 +144,56 @@ def test_signatures_serve_no_other_chain_contract_or_value(scene: Scene, change:
 
 
 def test_a_proof_has_the_exact_depth_and_every_sum(scene: Scene) -> None:
-    index, owner, cumulative, proof = claims.claim_args(scene.settle(OPEN, 2 * OPEN), 1)
-    (first, total), second = proof[0], proof[1]
+    *place, owner, cumulative, proof = scene.claim_args(scene.settle(OPEN, 2 * OPEN), 1)
+    first, second = proof[:48], proof[48:]
     wrong = [
         (cumulative + 1, proof),
         (cumulative - 1, proof),
-        (cumulative, proof[:1]),
-        (cumulative, (*proof, (bytes(32), 0))),
-        (cumulative, ((first, total + 1), second)),
-        (cumulative, ((first, 2**256 - 1), second)),
-        (cumulative, (second, (first, total))),
+        (cumulative, first),
+        (cumulative, proof[:-1]),
+        (cumulative, proof + bytes(48)),
+        (cumulative, first[:47] + bytes([first[47] ^ 1]) + second),
+        (cumulative, first[:32] + b"\xff" * 16 + second),
+        (cumulative, second + first),
         (2**256 - 1, proof),
     ]
-    for amount, nodes in wrong:
-        assert scene.refused(8, POOL, "claim", index, owner, amount, nodes) == "BadProof"
+    for amount, raw in wrong:
+        assert scene.refused(8, POOL, "claim", *place, owner, amount, raw) == "BadProof"
+    stranger = claims.owner_id(ACCOUNTS[2 + (owner == claims.owner_id(ACCOUNTS[2]))])
+    assert scene.refused(8, POOL, "claim", *place, stranger, cumulative, proof) == "BadProof"
 
 
-def test_a_leaf_belongs_to_the_registered_operator_of_its_index(scene: Scene) -> None:
-    index, _, cumulative, proof = claims.claim_args(scene.settle(OPEN), 0)
-    stranger = claims.owner_id(ACCOUNTS[2])
-    assert scene.refused(8, POOL, "claim", index, stranger, cumulative, proof) == "WrongOwner"
-    owner = claims.owner_id(ACCOUNTS[1])
-    assert scene.refused(8, POOL, "claim", 4, owner, cumulative, proof) == "NoLeaf"
+def test_coins_of_an_index_go_to_its_payout_address_whoever_stands_in_the_leaf(
+    scene: Scene,
+) -> None:
+    tree = scene.tree(OPEN)
+    leaf = replace(tree.leaves[0], owner_id=claims.owner_id(ACCOUNTS[2]))
+    stolen = SumTree([leaf, *tree.leaves[1:]])
+    scene.commit(scene.epoch(stolen, draw(scene, OPEN)))
+    scene.wait(PARAMS.window)
+    scene.done(8, POOL, "claim", *scene.claim_args(stolen, 0))
+    assert (scene.balance(5), scene.balance(6)) == (OPEN, 0)
+    pool, count, draws, _, *rest = scene.claim_args(stolen, 0)
+    assert scene.refused(8, POOL, "claim", pool, count, draws, 4, *rest) == "NoLeaf"
+
+
+def test_a_leaf_that_nobody_has_registered_is_paid_to_nobody(scene: Scene) -> None:
+    tree = claims.tree_of([*ACCOUNTS[1:5], ACCOUNTS[6]], {4: OPEN})
+    scene.commit(scene.epoch(tree, draw(scene, OPEN)))
+    scene.wait(PARAMS.window)
+    assert scene.refused(8, POOL, "claim", *scene.claim_args(tree, 4)) == "NoOwner"
+    items = [claims.claim_args(tree, 4)]
+    outcome = scene.done(8, POOL, "claimBatch", GENESIS_POOL, scene.roots[tree.root], items)
+    assert [name for _, name, _ in outcome.events] == ["ClaimSkipped"]
 
 
 def test_dishonest_signers_pay_out_no_more_than_was_drawn(scene: Scene) -> None:
     """The root's leaves sum to more than its total: no proof reaches the total."""
     greedy = scene.tree(20 * OPEN, 20 * OPEN)
-    epoch = replace(scene.epoch(greedy, draw(scene)), total=DRAW)
-    scene.done(5, POOL, "commit", *scene.commit_args(epoch))
+    scene.commit(replace(scene.epoch(greedy, draw(scene)), total=DRAW))
     scene.wait(PARAMS.window)
     for index in range(2):
-        args = claims.claim_args(greedy, index)
+        args = scene.claim_args(greedy, index)
         assert scene.refused(8, POOL, "claim", *args) == "BadProof"
     assert scene.balance(POOL) == 40 * OPEN
 
@@ -190,25 +201,28 @@ def test_dishonest_signers_pay_out_no_more_than_was_drawn(scene: Scene) -> None:
 def test_a_lowered_amount_never_frees_coins_of_others(scene: Scene) -> None:
     """Signers who move an owner's paid amount to another: claimedTotal stops the second payment."""
     first = scene.settle(30 * OPEN)
-    scene.done(8, POOL, "claim", *claims.claim_args(first, 0))
-    moved = scene.tree(0, 30 * OPEN)
-    scene.done(5, POOL, "commit", *scene.commit_args(scene.epoch(moved)))
+    scene.done(8, POOL, "claim", *scene.claim_args(first, 0))
+    moved = scene.tree(0, 30 * OPEN + 1)
+    added = typed_data.Draw(scene.another(b"k" * 32, OPEN), 1)
+    scene.commit(scene.epoch(moved, added))
     scene.wait(PARAMS.window)
-    assert scene.refused(8, POOL, "claim", *claims.claim_args(moved, 1)) == "ClaimAboveTotal"
+    assert scene.refused(8, POOL, "claim", *scene.claim_args(moved, 1)) == "ClaimAboveTotal"
 
 
 def test_a_batch_skips_what_fails_and_pays_the_rest(scene: Scene) -> None:
     tree = scene.settle(OPEN, 2 * OPEN, 3 * OPEN)
-    items = [claims.claim_args(tree, index) for index in range(3)]
-    broken = (1, items[1][1], 5 * OPEN, items[1][3])
-    outcome = scene.done(8, POOL, "claimBatch", [items[0], broken, items[0], items[2]])
-    assert [name for _, name, _ in outcome.events if name != "Transfer"] == [
-        "Claimed",
-        "ClaimSkipped",
-        "ClaimSkipped",
-        "Claimed",
-    ]
+    good = [claims.claim_args(tree, index) for index in range(4)]
+    broken = (*good[1][:2], 5 * OPEN, good[1][3])
+    nowhere = (4, *good[1][1:])
+    root = scene.roots[tree.root]
+    items = [good[0], broken, nowhere, good[0], good[2], good[3]]
+    outcome = scene.done(8, POOL, "claimBatch", GENESIS_POOL, root, items)
+    told = [(name, args["index"]) for _, name, args in outcome.events if name != "Transfer"]
+    skipped = [("ClaimSkipped", index) for index in (1, 4, 0)]
+    assert told == [("Claimed", 0), *skipped, ("Claimed", 2), ("ClaimSkipped", 3)]
     assert (scene.balance(5), scene.balance(6), scene.balance(7)) == (OPEN, 0, 3 * OPEN)
+    other = (root[0], root[1] + 1, *root[2:])
+    assert scene.refused(8, POOL, "claimBatch", GENESIS_POOL, other, items) == "WrongHead"
 
 
 def test_the_rest_of_a_drawn_pot_returns_when_its_epoch_is_active(scene: Scene) -> None:
@@ -328,7 +342,7 @@ def test_no_stake_no_unit(scene: Scene) -> None:
 def test_a_rotated_payout_changes_no_leaf(scene: Scene) -> None:
     tree = scene.settle(5 * OPEN)
     scene.done(5, "AssetRegistry", "setPayout", 0, ACCOUNTS[8])
-    scene.done(2, POOL, "claim", *claims.claim_args(tree, 0))
+    scene.done(2, POOL, "claim", *scene.claim_args(tree, 0))
     assert scene.balance(8) == 5 * OPEN
 
 
@@ -343,12 +357,13 @@ def test_addresses_are_predicted_with_ethereum_s_rule() -> None:
     assert [create_address(sender, nonce).lower() for nonce in range(3)] == expected
 
 
-@given(st.lists(st.integers(0, 5 * OPEN), min_size=1, max_size=4))
+@given(st.lists(st.integers(0, 5 * OPEN), min_size=1, max_size=4).filter(any))
 @settings(max_examples=5)
 def test_everything_drawn_is_claimable_to_the_last_unit(earned: list[int]) -> None:
     scene = Scene()
     tree = scene.settle(*earned)
-    scene.done(8, POOL, "claimBatch", [claims.claim_args(tree, index) for index in range(4)])
-    assert scene.read(POOL, "claimedTotal") == sum(earned)
+    items = [claims.claim_args(tree, index) for index in range(4)]
+    scene.done(8, POOL, "claimBatch", GENESIS_POOL, scene.roots[tree.root], items)
+    assert scene.read(POOL, "poolOf", GENESIS_POOL)[4] == sum(earned)
     scene.done(0, POOL, "reclaim", scene.job)
     assert scene.balance(POOL) == 0

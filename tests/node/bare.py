@@ -52,6 +52,8 @@ class Blocks:
         return "0x" + content_id(contract.encode())[:20].hex()
 
     async def read(self, contract: str, function: str, *args: Any) -> tuple[Any, ...]:
+        if function == "runningEpoch":
+            return (0, 0, 0, 1)
         return ("", self.escrow, 0, 0, 0, 0, 1)
 
     async def write(self, key: bytes, contract: str, function: str, *args: Any) -> TxReceipt:

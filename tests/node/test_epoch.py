@@ -46,7 +46,7 @@ def due(ctx: Context, monkeypatch: pytest.MonkeyPatch, *pots: PotShares) -> None
     async def found(ctx: Context) -> dict[bytes, PotShares]:
         return {one.subject: one for one in pots}
 
-    monkeypatch.setattr(epoch, "_due", found)
+    monkeypatch.setattr(epoch, "due_pots", found)
 
 
 def vote(ctx: Context, name: str, blob: bytes, signature: bytes, sender: str = "") -> None:
@@ -92,7 +92,7 @@ async def test_it_signs_every_proposal_that_it_derives_itself(
 ) -> None:
     """Three seats may each propose other pots; what has a quorum is committed."""
     due(ctx, monkeypatch, pot(1), pot(2))
-    ctx.private["due/1"] = NOW - epoch.TURN_S  # bob's turn to propose
+    ctx.private["due/1.0"] = NOW - epoch.TURN_S  # bob's turn to propose
     blobs = [propose(ctx, "bob", body(pot(1))), propose(ctx, "cyd", body(pot(2)))]
     await epoch.settle_epochs(ctx)
     await epoch.settle_epochs(ctx)
@@ -104,7 +104,7 @@ async def test_it_does_not_sign_what_it_does_not_derive(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     due(ctx, monkeypatch, pot(1))
-    ctx.private["due/1"] = NOW - epoch.TURN_S
+    ctx.private["due/1.0"] = NOW - epoch.TURN_S
     propose(ctx, "bob", body(pot(1, amount=11)))
     await epoch.settle_epochs(ctx)
     assert signed(ctx) == []
@@ -127,7 +127,7 @@ async def test_a_malformed_proposal_is_counted_and_nothing_else(
     ctx: Context, monkeypatch: pytest.MonkeyPatch, proposal: EpochBody, code: str
 ) -> None:
     due(ctx, monkeypatch, pot(1))
-    ctx.private["due/1"] = NOW - epoch.TURN_S
+    ctx.private["due/1.0"] = NOW - epoch.TURN_S
     blob = ctx.put(proposal)
     if code == "bad-epoch":
         vote(ctx, "bob", blob, bytes(65))
@@ -140,7 +140,7 @@ async def test_a_malformed_proposal_is_counted_and_nothing_else(
 
 async def test_only_seats_make_others_work(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     due(ctx, monkeypatch, pot(1))
-    ctx.private["due/1"] = NOW - epoch.TURN_S
+    ctx.private["due/1.0"] = NOW - epoch.TURN_S
     vote(ctx, "dan", content_id(b"nowhere"), bytes(65))  # a stranger's
     propose(ctx, "bob", body(pot(1)), sender="dan")  # a seat's signature in a stranger's envelope
     await epoch.settle_epochs(ctx)

@@ -83,6 +83,7 @@ class Node:
             "amount": spec.escrow,
             "unitPay": spec.unit_pay,
             "unitSeconds": P.unit_seconds,
+            "pool": bytes(32),
             "spec": spec.digest,
         }
         self.emit("PotFunded", **{**facts, **changes})

@@ -13,6 +13,7 @@ from protocol.params import OPEN
 from settlement import claims, vouchers
 from tests.settlement.pair import ACCOUNTS, CHAIN_ID, KEYS, TREASURY, Pair
 
+POOL = claims.GENESIS_POOL
 OWNERS = 4  # accounts 1..4 are registered operators, 1..3 sit on both quorums
 SALTS = [bytes([letter]) * 32 for letter in b"abcdef"]
 TASKS = [bytes([letter]) * 32 for letter in b"uvw"]
@@ -20,6 +21,7 @@ ASSETS = [bytes([letter]) * 32 for letter in b"mn"]
 HUGE = 2**256 - 1
 STEPS = """
     fund topUp reserve anchor handBack expire settle reclaim commit claim batch slash
+    commit fallback prove demand answer unanswered restore
     open voucher many sweep startClose close deposit unbond withdraw payout model transfer wait wait
 """
 NAMES = STEPS.split()
@@ -56,14 +58,15 @@ class Story:
 
     def __init__(self) -> None:
         self.pair = Pair()
-        self.tree = claims.tree_of(ACCOUNTS[1:2], {})
-        self.earned: dict[int, int] = {}
+        self.committed: list[tuple[typed_data.EpochCommit, dict[int, int]]] = []
+        self.trees: dict[bytes, Any] = {}
+        self.demands = [b"?" * 32]
         self.pots = [b"?" * 32]
         self.units = [b"?" * 32]
         self.opened = [(0, b"?" * 32)]
         for owner in range(1, OWNERS + 1):
             assert self.pair.write(owner, "AssetRegistry", "registerOwner", ACCOUNTS[owner + 4])
-        for contract in ("WorkerStake", "AttributionPool", "InferenceChannels"):
+        for contract in ("WorkerStake", "AttributionPool", "FraudProofs", "InferenceChannels"):
             spender = self.pair.addresses[contract]
             assert self.pair.write(0, "OpenToken", "approve", spender, HUGE)
             assert self.pair.write(5, "OpenToken", "approve", spender, 50 * OPEN)
@@ -131,47 +134,132 @@ class Story:
 
     def do_commit(self, op: Op) -> None:
         """Draw on one or two pots; now and then with a defect."""
-        epoch, root, total, _ = self.pair.read("AttributionPool", "lastRoot")
         pots = (
             {self.pot(op), self.pot(replace(op, other=op.who))} if op.which > 3 else {self.pot(op)}
         )
         draws = tuple(typed_data.Draw(pot, min(op.amount, 4 * OPEN)) for pot in sorted(pots))
-        added = sum(draw.amount for draw in draws)
-        earned = {**self.earned, op.other % OWNERS: self.earned.get(op.other % OWNERS, 0) + added}
-        tree = claims.tree_of(ACCOUNTS[1 : OWNERS + 1], earned)
-        defect = op.which if op.who == 5 else -1
-        commit = typed_data.EpochCommit(
-            epoch + 1 + (defect == 0),
-            bytes(32) if defect == 1 else root,
-            tree.root,
-            total + added + (defect == 2),
-            0 if defect == 3 else OWNERS,
-            b"e" * 32,
-            1,
-            draws,
-        )
-        signers = [KEYS[1], KEYS[2], KEYS[3]][op.who % 2 :][:2] if defect != 4 else [KEYS[1]] * 2
-        if defect == 5:
-            signers = [KEYS[1], KEYS[4]]
+        earned, commit = self.next_commit(op, draws)
+        signers = [KEYS[1], KEYS[2], KEYS[3]][op.who % 2 :][:2]
+        if op.who == 5 and op.which in (4, 5):
+            signers = [KEYS[1], KEYS[(1, 4)[op.which - 4]]]
         domain = self.domain("AttributionPool")
         signatures = [typed_data.sign(key, commit.digest(domain)) for key in signers]
         if self.pool(op, "commit", *claims.commit_args(commit, domain, signatures)):
-            self.tree, self.earned = tree, earned
+            self.committed.append((commit, earned))
+
+    def do_fallback(self, op: Op) -> None:
+        draws = (typed_data.Draw(self.pot(op), min(op.amount, OPEN)),)
+        earned, commit = self.next_commit(op, draws)
+        if self.pool(op, "commitFallback", *claims.fallback_args(commit)):
+            self.committed.append((commit, earned))
+
+    def next_commit(
+        self, op: Op, draws: tuple[typed_data.Draw, ...]
+    ) -> tuple[dict[int, int], typed_data.EpochCommit]:
+        """A commit on the last good root that may lower an amount, miss a leaf, or be refused."""
+        epoch, _, _, rules = self.pair.read("AttributionPool", "runningEpoch", POOL)
+        total = self.pair.read("AttributionPool", "poolOf", POOL)[2]
+        previous = self.pair.read("AttributionPool", "activeHead", POOL)[1]
+        added = sum(draw.amount for draw in draws)
+        before = self.committed[-1][1] if self.committed else {}
+        earned = {**before, op.other % OWNERS: before.get(op.other % OWNERS, 0) + added}
+        if op.amount == 7 and earned.get(1):
+            earned = {**earned, 1: earned[1] - 1, 2: earned.get(2, 0) + 1}
+        leaves = OWNERS - (op.who == 3 and not earned.get(3))
+        tree = claims.tree_of(ACCOUNTS[1 : leaves + 1], earned)
+        defect = op.which if op.who == 5 else -1
+        facts = (
+            tree.root,
+            total + added + (defect == 2),
+            0 if defect == 3 else leaves,
+            b"e" * 32,
+            rules,
+            draws,
+        )
+        place = (POOL, epoch + 1 + (defect == 0), b"?" * 32 if defect == 1 else previous)
+        self.trees[tree.root] = tree
+        return earned, typed_data.EpochCommit(*place, *facts)
+
+    def last(self, back: int = 0) -> tuple[typed_data.EpochCommit, Any] | None:
+        """The last commit, or the one before it, with its tree."""
+        known = self.committed[-1 - back : len(self.committed) - back or None]
+        return (known[0][0], self.trees[known[0][0].root]) if known else None
 
     def do_claim(self, op: Op) -> None:
-        index, owner, cumulative, proof = self.claim_of(op)
+        found = self.last(op.which % 2)
+        if found is None:
+            return
+        commit, tree = found
+        _, _, leaves, draws = claims.root_args(commit)
+        index, owner, cumulative, proof = self.item(op, tree)
         if op.amount == 1:
             cumulative += 1
         if op.amount == 7:
             proof = proof[:-1]
-        self.pool(op, "claim", index, owner, cumulative, proof)
+        self.pool(op, "claim", POOL, leaves, draws, index, owner, cumulative, proof)
 
     def do_batch(self, op: Op) -> None:
-        items = [claims.claim_args(self.tree, at) for at in range(len(self.tree.leaves))]
-        self.pool(op, "claimBatch", [*items[: op.which], (9, b"o" * 32, 5, ()), *items])
+        found = self.last(op.other % 2)
+        if found is not None:
+            commit, tree = found
+            items = [claims.claim_args(tree, at) for at in range(len(tree.leaves))]
+            strange = (9, b"o" * 32, 5, b"")
+            batch = [*items[: op.which], strange, *items]
+            self.pool(op, "claimBatch", POOL, claims.root_args(commit), batch)
 
-    def claim_of(self, op: Op) -> claims.ClaimArgs:
-        return claims.claim_args(self.tree, op.which % len(self.tree.leaves))
+    def item(self, op: Op, tree: Any) -> claims.ClaimArgs:
+        return claims.claim_args(tree, op.which % len(tree.leaves))
+
+    def do_prove(self, op: Op) -> None:
+        """All proofs, true or false, against whatever is pending."""
+        now, before = self.last(), self.last(1)
+        if now is None:
+            return
+        root = claims.root_args(now[0])
+        index, owner, cumulative, proof = self.item(op, now[1])
+        if before is not None and index < len(before[1].leaves):
+            old = (
+                POOL,
+                claims.root_args(before[0]),
+                root,
+                index,
+                claims.claim_args(before[1], index)[1:],
+            )
+            self.fraud(op, "proveDecrease", *old, (owner, cumulative, proof))
+        self.fraud(op, "proveOwner", POOL, root, index, (owner, cumulative, proof))
+        self.fraud(op, "proveOmission", POOL, root, op.other)
+        self.fraud(op, "proveStranger", POOL, root)
+        top = now[1].top()
+        self.fraud(op, "proveSum", POOL, root, top, ())
+
+    def do_demand(self, op: Op) -> None:
+        found = self.last()
+        if found is not None:
+            root = claims.root_args(found[0])
+            outcome = self.fraud(replace(op, who=payer(op)), "demand", POOL, root, op.which)
+            if outcome:
+                self.demands.append(outcome.events[0][2]["id"])
+
+    def do_answer(self, op: Op) -> None:
+        found = self.last()
+        if found is not None:
+            index, _, cumulative, proof = self.item(op, found[1])
+            cumulative += op.amount == 1
+            self.fraud(op, "answer", POOL, claims.root_args(found[0]), index, cumulative, proof)
+
+    def do_unanswered(self, op: Op) -> None:
+        self.fraud(op, "close", self.demands[-1 - op.which % len(self.demands)])
+
+    def do_restore(self, op: Op) -> None:
+        found = self.last()
+        if found is not None:
+            commit = found[0]
+            draws = tuple((draw.pot, draw.amount) for draw in commit.draws)
+            if self.pool(op, "restore", POOL, claims.root_args(commit), draws):
+                self.committed.pop()
+
+    def fraud(self, op: Op, function: str, *args: Any) -> Any:
+        return self.pair.write(op.who, "FraudProofs", function, *args)
 
     def do_slash(self, op: Op) -> None:
         reporter = bytes(20) if op.other % 2 else address_bytes(ACCOUNTS[op.other])
@@ -279,8 +367,11 @@ class Story:
         for unit in self.units:
             read("AttributionPool", "unitOf", unit)
             read("WorkerStake", "lockOf", unit)
-        read("AttributionPool", "activeRoot")
-        owed = read("AttributionPool", "lastRoot")[2] - read("AttributionPool", "claimedTotal")
+        read("AttributionPool", "activeHead", POOL)
+        read("AttributionPool", "pendingHead", POOL)
+        _, _, total, funded, claimed = read("AttributionPool", "poolOf", POOL)
+        assert claimed <= total <= funded
+        owed = total - claimed
         escrow = sum(read("AttributionPool", "potOf", pot)[1] for pot in self.all_pots())
         assert balances[addresses["AttributionPool"]] == escrow + owed
         channels = [read("InferenceChannels", "channelOf", each) for _, each in self.opened]

@@ -51,6 +51,8 @@ def vectors(scene: Scene) -> dict[str, Any]:
                 "leaves": [[leaf.index, leaf.owner_id, leaf.cumulative] for leaf in tree.leaves],
                 "root": tree.root,
                 "total": tree.total,
+                "root_facts": claims.root_args(epoch),
+                "head": claims.head_of(*claims.root_args(epoch)),
                 "proofs": [claims.claim_args(tree, index)[3] for index in range(4)],
             },
             "pot": {"funder": ACCOUNTS[0], "salt": b"j" * 32, "id": scene.job},
@@ -95,13 +97,17 @@ def test_the_contracts_accept_the_vectors() -> None:
     scene.done(8, "Arbiter", "order", args, tuple(map(raw, seats)))
     epoch = tuple(int(v) if not v.startswith("0x") else raw(v) for v in struct)
     drawn = tuple((raw(pot), int(amount)) for pot, amount in draws)
-    scene.done(5, "AttributionPool", "commit", epoch, drawn, tuple(map(raw, signatures)))
+    scene.done(5, "AttributionPool", "commit", epoch, drawn, raw(signatures))
+    leaves, hashed = (
+        int(known["sum_tree"]["root_facts"][2]),
+        raw(known["sum_tree"]["root_facts"][3]),
+    )
     scene.wait(PARAMS.window)
     for leaf, proof in zip(known["sum_tree"]["leaves"], known["sum_tree"]["proofs"], strict=True):
         index, owner, cumulative = int(leaf[0]), raw(leaf[1]), int(leaf[2])
-        nodes = tuple((raw(node), int(total)) for node, total in proof)
         if cumulative:
-            scene.done(8, "AttributionPool", "claim", index, owner, cumulative, nodes)
+            args = (bytes(32), leaves, hashed, index, owner, cumulative, raw(proof))
+            scene.done(8, "AttributionPool", "claim", *args)
     scene.channel()
     channel, ceiling, usage, signature = known["voucher"]["arguments"]
     used = tuple((raw(asset), int(rule), int(amount)) for asset, rule, amount in usage)

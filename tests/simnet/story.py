@@ -252,7 +252,7 @@ async def _remember(
         index = first.board.index_of(ctx.operator)
         assert index is not None
         told.owner[name] = index
-        told.claimed[name] = await world.chain.read("AttributionPool", "claimed", index)
+        told.claimed[name] = await world.chain.read("AttributionPool", "claimed", bytes(32), index)
         locked = world.chain.read("WorkerStake", "lockedOf", checksum(ctx.operator))
         told.locked[name] = await locked
     told.reserved = (await world.chain.read("AttributionPool", "potOf", told.job.id))[2]

@@ -182,7 +182,7 @@ def test_a_later_quorum_does_not_replace_the_first() -> None:
 def reserved(operator: bytes = ANN) -> Chain:
     chain = Chain()
     facts = {"amount": 100, "unitPay": 10, "spec": VALUE, "funder": BOB, "salt": VALUE}
-    chain.emit("PotFunded", pot=POT, unitSeconds=60, **facts)
+    chain.emit("PotFunded", pot=POT, pool=bytes(32), unitSeconds=60, **facts)
     chain.emit("UnitReserved", pot=POT, unit=UNIT, operator=operator, deadline=2_000)
     return chain
 
@@ -300,7 +300,7 @@ def test_money_events() -> None:
     chain.emit("FeeSplit", channel=VALUE, asset=OTHER, ruleVersion=2, delta=10, **parts)
     fee = chain.board.fees[0]
     assert fee.amount == fee.host + fee.owner + fee.lineage + fee.contributors + fee.treasury == 10
-    chain.emit("Claimed", index=3, payout=ANN, amount=9)
+    chain.emit("Claimed", pool=bytes(32), index=3, payout=ANN, amount=9)
     assert [(c.index, c.amount) for c in chain.board.claims] == [(3, 9)]
 
 

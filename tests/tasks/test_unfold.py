@@ -17,7 +17,7 @@ def told(chain: Chain) -> None:
     chain.emit("DatanetRegistered", id=DATANET, dataClass=0)
     chain.emit("StakeDeposited", operator=ANN, amount=50)
     pot = {"unitPay": 1, "unitSeconds": 9, "spec": VALUE}
-    chain.emit("PotFunded", pot=POT, funder=BOB, amount=5, **pot)
+    chain.emit("PotFunded", pool=bytes(32), pot=POT, funder=BOB, amount=5, **pot)
     chain.emit("UnitReserved", unit=UNIT, pot=POT, operator=ANN, deadline=2_000)
     chain.emit("UnitAnchored", unit=UNIT, root=VALUE, adapter=OTHER)
     chain.post("verdict/ok", UNIT, BOB)
@@ -26,7 +26,7 @@ def told(chain: Chain) -> None:
     chain.post("topic", VALUE, ANN)
     chain.emit("UnitReleased", unit=UNIT, reason=SETTLED)
     chain.emit("PayoutChanged", index=0, payout=CYD)
-    chain.emit("PotDrawn", pot=POT, epoch=1)
+    chain.emit("PotDrawn", pot=POT, epoch=1, amount=5)
     chain.emit("Slashed", operator=ANN, unit=UNIT, amount=20, evidence=VALUE, reporter=BOB)
     chain.emit("Nothing")
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {SumTree} from "settlement/SumTree.sol";
-
 /// @title Merkle-sum trees built in memory: the honest prover that proofs are tested with.
 library Trees {
+    struct Node {
+        bytes32 hash;
+        uint256 sum;
+    }
+
     struct Tree {
         bytes32[][] hashes; // by level, leaves first, padded to a power of two
         uint256[][] sums;
@@ -37,11 +40,18 @@ library Trees {
     function proof(
         Tree memory tree,
         uint256 index
-    ) internal pure returns (SumTree.Node[] memory siblings) {
-        siblings = new SumTree.Node[](tree.hashes.length - 1);
+    ) internal pure returns (Node[] memory siblings) {
+        siblings = new Node[](tree.hashes.length - 1);
         for (uint256 level = 0; level < siblings.length; ++level) {
             uint256 sibling = (index >> level) ^ 1;
-            siblings[level] = SumTree.Node(tree.hashes[level][sibling], tree.sums[level][sibling]);
+            siblings[level] = Node(tree.hashes[level][sibling], tree.sums[level][sibling]);
+        }
+    }
+
+    /// @dev As contracts take it: 32 bytes of hash and 16 of sum for each sibling.
+    function pack(Node[] memory siblings) internal pure returns (bytes memory packed) {
+        for (uint256 i = 0; i < siblings.length; ++i) {
+            packed = abi.encodePacked(packed, siblings[i].hash, uint128(siblings[i].sum));
         }
     }
 
