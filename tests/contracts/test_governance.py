@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from protocol.params import OPEN
-from settlement import claims
 from settlement.abi import CONTRACTS, artifact
 from tests.contracts.ballot import (
     ABSTAIN,
@@ -214,7 +213,7 @@ def test_balances_stay_claimable_in_a_contract_that_has_a_successor(assembly: As
     assembly.enacted((RULES, "nameSuccessor", (old, new)))
     for index, amount in enumerate((3 * OPEN, 2 * OPEN)):
         before = assembly.balance(index + 5)
-        assembly.done(8, "AttributionPool", "claim", *claims.claim_args(tree, index))
+        assembly.done(8, "AttributionPool", "claim", *assembly.claim_args(tree, index))
         assert assembly.balance(index + 5) == before + amount
 
 

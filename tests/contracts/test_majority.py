@@ -84,7 +84,7 @@ def test_worst_rules_leave_claims_reservations_and_bound_jobs_as_they_were(
     tree = assembly.tree(3 * OPEN, 2 * OPEN)
     for index, amount in enumerate((3 * OPEN, 2 * OPEN)):
         before = assembly.balance(index + 5)
-        assembly.done(8, "AttributionPool", "claim", *claims.claim_args(tree, index))
+        assembly.done(8, "AttributionPool", "claim", *assembly.claim_args(tree, index))
         assert assembly.balance(index + 5) == before + amount
     # the reserved unit is anchored, and the job was funded under version 1
     assert assembly.read("RuleRegistry", "versionAt", START + 10) == 1

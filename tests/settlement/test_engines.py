@@ -29,10 +29,12 @@ def story(*, box: bool) -> list[Outcome]:
     scene.done(4, "AttributionPool", "reserve", scene.job, TASK)
     scene.done(4, "AttributionPool", "anchor", UNIT, b"r" * 32, b"a" * 32)
     tree = scene.settle(7 * OPEN, 0, 3 * OPEN)
-    scene.done(8, "AttributionPool", "claim", *claims.claim_args(tree, 0))
-    scene.refused(8, "AttributionPool", "claim", *claims.claim_args(tree, 0))
+    scene.done(8, "AttributionPool", "claim", *scene.claim_args(tree, 0))
+    scene.refused(8, "AttributionPool", "claim", *scene.claim_args(tree, 0))
     items = [claims.claim_args(tree, index) for index in range(4)]
-    scene.done(8, "AttributionPool", "claimBatch", items)
+    scene.done(
+        8, "AttributionPool", "claimBatch", claims.GENESIS_POOL, scene.roots[tree.root], items
+    )
     channel = scene.channel()
     voucher = scene.voucher(channel, OPEN, Usage(b"m" * 32, 1, OPEN))
     scene.done(8, "InferenceChannels", "claim", *voucher.claim_args())
