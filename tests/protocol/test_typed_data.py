@@ -23,10 +23,8 @@ DRAWS = (Draw(b"a" * 32, 4), Draw(b"b" * 32, 5))
 VALUES: list[Typed] = [
     Voucher(b"c" * 32, 5, b"h" * 32),
     Slash(b"\x01" * 20, b"u" * 32, 7, b"e" * 32, bytes(20)),
-    EpochCommit(1, b"p" * 32, b"r" * 32, 9, 4, b"e" * 32, 2, ()),
-    EpochCommit(
-        1, b"p" * 32, b"r" * 32, 9, 4, b"e" * 32, 2, (Draw(b"a" * 32, 4), Draw(b"b" * 32, 5))
-    ),
+    EpochCommit(b"P" * 32, 1, b"p" * 32, b"r" * 32, 9, 4, b"e" * 32, 2, ()),
+    EpochCommit(b"P" * 32, 1, b"p" * 32, b"r" * 32, 9, 4, b"e" * 32, 2, DRAWS),
     typed_data.WorkCommitment(b"u" * 32, b"r" * 32, b"a" * 32),
     typed_data.VerdictStatement(b"u" * 32, 3, 1, b"e" * 32),
     typed_data.RowRoot(b"j" * 32, b"r" * 32),
@@ -129,8 +127,8 @@ def test_signatures_of_other_forms_are_refused() -> None:
         Voucher(bytes(32), -1, bytes(32)),
         Voucher(bytes(32), 2**256, bytes(32)),
         Slash(b"\x01" * 32, bytes(32), 1, bytes(32), bytes(20)),
-        EpochCommit(2**64, bytes(32), bytes(32), 1, 1, bytes(32), 1, ()),
-        EpochCommit(1, bytes(32), bytes(32), 1, 2**32, bytes(32), 1, ()),
+        EpochCommit(bytes(32), 2**64, bytes(32), bytes(32), 1, 1, bytes(32), 1, ()),
+        EpochCommit(bytes(32), 1, bytes(32), bytes(32), 1, 2**32, bytes(32), 1, ()),
         typed_data.VerdictStatement(bytes(32), 1, 256, bytes(32)),
     ],
 )
