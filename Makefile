@@ -52,8 +52,10 @@ demo: setup ## a local network of real processes goes once round the loop
 test: setup ## the tests (ARGS are pytest's)
 	@$(BIN)/python -m pytest $(ARGS)
 
-nightly: setup ## forge with 100,000 fuzz runs a test and 1e6 invariant calls (needs npm)
+nightly: setup ## long runs over the contracts: forge, models against bytecode, mutants (needs npm)
 	@$(BIN)/python -m tests.contracts.foundry --nightly
+	@$(BIN)/python -m pytest -m slow tests/settlement/test_differential.py
+	@$(BIN)/python -m tests.contracts.mutants
 
 check: setup ## format, lint, doors, types, layers, contract artifacts
 	@$(BIN)/ruff format --check --quiet . || { \

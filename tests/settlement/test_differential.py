@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -391,10 +392,21 @@ class Story:
         return self.pots + [self.pair.read("InferenceChannels", "feePot", *pair) for pair in pairs]
 
 
-@given(st.lists(OPS, min_size=20, max_size=60))
-@settings(max_examples=8)
-def test_models_and_bytecode_agree(ops: list[Op]) -> None:
+def play(ops: list[Op]) -> None:
     story = Story()
     for op in ops:
         story.step(op)
     story.check()
+
+
+@given(st.lists(OPS, min_size=20, max_size=60))
+@settings(max_examples=8)
+def test_models_and_bytecode_agree(ops: list[Op]) -> None:
+    play(ops)
+
+
+@pytest.mark.slow
+@given(st.lists(OPS, min_size=100, max_size=100))
+@settings(max_examples=1_000)
+def test_models_and_bytecode_agree_over_100_000_operations(ops: list[Op]) -> None:
+    play(ops)
