@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from eth_abi.abi import encode
 
@@ -107,10 +106,14 @@ def figures(output: str) -> str:
     return f"{passed} passed, {failed} failed; {fuzzed:,} fuzz runs, {calls:,} invariant calls"
 
 
-def report(output: str) -> dict[str, Any]:
-    """The tests of one run by name: whether each passed."""
-    lines = re.findall(r"^\[(PASS|FAIL)[^\]]*\] (\w+)\(", output, re.M)
-    return {name: kind == "PASS" for kind, name in lines}
+def report(output: str) -> dict[str, bool]:
+    """The tests of one run by name: whether each passed.
+
+    A failed invariant's name follows its sequence of calls, on a line of its own.
+    """
+    passed = re.findall(r"^\[PASS\] (\w+)\(", output, re.M)
+    failed = re.findall(r"^(?:\[FAIL.*\])? (\w+)\(.*\) \((?:runs|gas): ", output, re.M)
+    return {**dict.fromkeys(passed, True), **dict.fromkeys(failed, False)}
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ contract Verifier {
 contract SumTreeTest is World {
     using Trees for Trees.Tree;
 
+    uint256 private constant NODE = 48;
     Verifier private _verifier;
 
     function setUp() public {
@@ -39,11 +40,13 @@ contract SumTreeTest is World {
         }
     }
 
+    /// forge-config: nightly.fuzz.runs = 100000
     function testFuzz_every_leaf_proves(uint256 leaves, bytes32 seed) public view {
         _allProve(within(leaves, 1, 40), seed);
     }
 
     /// @dev Of one index no other amount, owner, position or number of leaves proves.
+    /// forge-config: nightly.fuzz.runs = 100000
     function testFuzz_nothing_else_proves(
         uint256 leaves,
         bytes32 seed,
@@ -53,69 +56,75 @@ contract SumTreeTest is World {
         leaves = within(leaves, 2, 40);
         index = within(index, 0, leaves - 1);
         (Trees.Tree memory tree, bytes32[] memory owners, uint256[] memory amounts) = _tree(leaves, seed);
-        Trees.Node[] memory proof = tree.proof(index);
+        bytes memory proof = tree.proof(index);
         if (other != amounts[index]) {
             check(!_verify(tree, leaves, index, owners[index], other, proof), "another amount");
         }
         if (bytes32(other) != owners[index]) {
             check(!_verify(tree, leaves, index, bytes32(other), amounts[index], proof), "another owner");
         }
-        uint256 place = within(other, 0, leaves - 1);
-        if (place != index) {
-            check(!_verify(tree, leaves, place, owners[index], amounts[index], proof), "another index");
+        uint256 place_ = within(other, 0, leaves - 1);
+        if (place_ != index) {
+            check(!_verify(tree, leaves, place_, owners[index], amounts[index], proof), "another index");
         }
-        uint256 twice = 1 << (proof.length + 1);
+        uint256 twice = 2 << (proof.length / NODE);
         check(!_verify(tree, twice, index, owners[index], amounts[index], proof), "a deeper tree");
-        uint256 half = 1 << (proof.length - 1);
+        uint256 half = (1 << (proof.length / NODE)) / 2;
         if (index < half) {
             check(!_verify(tree, half, index, owners[index], amounts[index], proof), "a flatter tree");
         }
     }
 
-    /// @dev A changed sibling hash or sum at any level, by any difference.
-    function testFuzz_every_sibling_is_bound(
+    /// @dev Any change of any byte of a proof: hashes and sums of all siblings are bound.
+    /// forge-config: nightly.fuzz.runs = 100000
+    function testFuzz_every_byte_is_bound(
         uint256 leaves,
         bytes32 seed,
         uint256 index,
-        uint256 level,
-        uint256 change
+        uint256 position,
+        uint8 change
     ) public view {
-        vm.assume(uint128(change) != 0); // the part that a packed proof carries
+        vm.assume(change != 0);
         leaves = within(leaves, 2, 40);
         index = within(index, 0, leaves - 1);
         (Trees.Tree memory tree, bytes32[] memory owners, uint256[] memory amounts) = _tree(leaves, seed);
-        Trees.Node[] memory proof = tree.proof(index);
-        level = within(level, 0, proof.length - 1);
-        unchecked {
-            proof[level].sum += change;
-        }
-        check(!_verify(tree, leaves, index, owners[index], amounts[index], proof), "a changed sum");
-        unchecked {
-            proof[level].sum -= change;
-        }
-        proof[level].hash = bytes32(uint256(proof[level].hash) ^ change);
-        check(!_verify(tree, leaves, index, owners[index], amounts[index], proof), "a changed hash");
+        bytes memory proof = tree.proof(index);
+        position = within(position, 0, proof.length - 1);
+        proof[position] = bytes1(uint8(proof[position]) ^ change);
+        check(!_verify(tree, leaves, index, owners[index], amounts[index], proof), "a changed byte");
+        proof[position] = bytes1(uint8(proof[position]) ^ change);
+        bytes memory longer = abi.encodePacked(proof, bytes1(change));
+        check(!_verify(tree, leaves, index, owners[index], amounts[index], longer), "a byte more");
     }
 
-    /// @dev Two depths for one index: an inner node shown as a leaf of a flatter tree, and a leaf that
-    /// was made to look like an inner node.
-    function testFuzz_no_node_passes_for_a_leaf(uint256 leaves, bytes32 seed) public view {
+    /// @dev Two depths for one index: an inner node shown as a leaf of a flatter tree, a level left out,
+    /// a level too many.
+    /// forge-config: nightly.fuzz.runs = 100000
+    function testFuzz_an_index_has_one_depth(uint256 leaves, bytes32 seed) public view {
         leaves = within(leaves, 3, 40);
         (Trees.Tree memory tree, bytes32[] memory owners, uint256[] memory amounts) = _tree(leaves, seed);
-        Trees.Node[] memory proof = tree.proof(0);
-        Trees.Node[] memory shorter = new Trees.Node[](proof.length - 1);
-        for (uint256 i = 0; i < shorter.length; ++i) shorter[i] = proof[i + 1];
+        bytes memory proof = tree.proof(0);
+        bytes memory shorter = new bytes(proof.length - NODE);
+        for (uint256 i = 0; i < shorter.length; ++i) shorter[i] = proof[i + NODE];
         uint256 both = tree.sums[1][0];
         check(!_verify(tree, leaves, 0, tree.hashes[1][0], both, shorter), "a node as a leaf");
         check(!_verify(tree, leaves, 0, owners[0], amounts[0], shorter), "a level left out");
-        Trees.Node[] memory longer = new Trees.Node[](proof.length + 1);
-        for (uint256 i = 0; i < proof.length; ++i) longer[i] = proof[i];
+        bytes memory longer = abi.encodePacked(proof, bytes32(0), uint128(0));
         check(!_verify(tree, leaves, 0, owners[0], amounts[0], longer), "an empty level on top");
+        // The same with a root that was made for it: the number of leaves fixes the depth.
+        bytes32 top = keccak256(
+            abi.encodePacked(uint8(1), tree.root(), tree.total(), bytes32(0), uint256(0))
+        );
+        check(
+            !_verifier.verify(top, tree.total(), leaves, 0, owners[0], amounts[0], longer),
+            "a root made for a deeper proof"
+        );
     }
 
-    /// @dev A dishonest tree whose sums wrap around 2^256: no leaf above the total proves.
+    /// @dev A dishonest tree whose leaves sum to more than 2^256: no leaf above the total proves.
+    /// forge-config: nightly.fuzz.runs = 100000
     function testFuzz_sums_that_wrap_prove_nothing(uint256 greed) public view {
-        greed = within(greed, 1 << 128, type(uint256).max);
+        greed = within(greed, 6, type(uint256).max);
         bytes32[] memory owners = new bytes32[](2);
         uint256[] memory amounts = new uint256[](2);
         (owners[0], owners[1]) = (bytes32("greedy"), bytes32("filler"));
@@ -125,34 +134,44 @@ contract SumTreeTest is World {
         Trees.Tree memory tree = Trees.build(owners, amounts);
         check(tree.total() == 5, "the sums wrap");
         check(!_verify(tree, 2, 0, owners[0], greed, tree.proof(0)), "a wrapped sum");
-        check(!_verify(tree, 2, 1, owners[1], amounts[1], tree.proof(1)), "its sibling");
+    }
+
+    /// @dev A root whose total is less than its leaves' sum pays nobody.
+    /// forge-config: nightly.fuzz.runs = 100000
+    function testFuzz_a_total_below_the_sum_proves_nothing(
+        uint256 leaves,
+        bytes32 seed,
+        uint256 short
+    ) public view {
+        leaves = within(leaves, 1, 40);
+        (Trees.Tree memory tree, bytes32[] memory owners, uint256[] memory amounts) = _tree(leaves, seed);
+        uint256 sum = tree.total();
+        vm.assume(sum != 0);
+        short = within(short, 0, sum - 1);
+        for (uint256 i = 0; i < leaves; ++i) {
+            bytes memory proof = tree.proof(i);
+            check(
+                !_verifier.verify(tree.root(), short, leaves, i, owners[i], amounts[i], proof),
+                "more than the total"
+            );
+        }
     }
 
     /// @dev The greatest total and the greatest number of leaves that a commit can name.
     function test_uint128_maximum_and_32_levels() public view {
-        bytes32[] memory owners = new bytes32[](1);
-        uint256[] memory amounts = new uint256[](1);
-        (owners[0], amounts[0]) = (bytes32("rich"), type(uint128).max);
-        Trees.Tree memory tree = Trees.build(owners, amounts);
-        check(_verify(tree, 1, 0, owners[0], amounts[0], tree.proof(0)), "uint128 maximum");
+        uint256 most = type(uint128).max;
         uint256 index = type(uint32).max - 1;
-        bytes32 hash = keccak256(abi.encodePacked(uint8(0), index, owners[0], amounts[0]));
-        Trees.Node[] memory proof = new Trees.Node[](32);
+        bytes32 hash = keccak256(abi.encodePacked(uint8(0), index, bytes32("rich"), most));
+        bytes memory proof = new bytes(32 * NODE);
         for (uint256 i = 0; i < 32; ++i) {
             hash = (index >> i) & 1 == 0
-                ? keccak256(abi.encodePacked(uint8(1), hash, amounts[0], bytes32(0), uint256(0)))
-                : keccak256(abi.encodePacked(uint8(1), bytes32(0), uint256(0), hash, amounts[0]));
+                ? keccak256(abi.encodePacked(uint8(1), hash, most, bytes32(0), uint256(0)))
+                : keccak256(abi.encodePacked(uint8(1), bytes32(0), uint256(0), hash, most));
         }
-        uint256 most = type(uint32).max;
-        bytes memory packed = Trees.pack(proof);
-        check(
-            _verifier.verify(hash, amounts[0], most, index, owners[0], amounts[0], packed),
-            "32 levels"
-        );
-        check(
-            !_verifier.verify(hash, amounts[0], 1 << 33, index, owners[0], amounts[0], packed),
-            "33 levels"
-        );
+        uint256 leaves = type(uint32).max;
+        check(_verifier.verify(hash, most, leaves, index, "rich", most, proof), "32 levels");
+        check(!_verifier.verify(hash, most, 1 << 33, index, "rich", most, proof), "33 levels");
+        check(!_verifier.verify(hash, most - 1, leaves, index, "rich", most, proof), "above the total");
     }
 
     function _allProve(uint256 leaves, bytes32 seed) private view {
@@ -187,9 +206,8 @@ contract SumTreeTest is World {
         uint256 index,
         bytes32 owner,
         uint256 amount,
-        Trees.Node[] memory proof
+        bytes memory proof
     ) private view returns (bool) {
-        bytes memory packed = Trees.pack(proof);
-        return _verifier.verify(tree.root(), tree.total(), leaves, index, owner, amount, packed);
+        return _verifier.verify(tree.root(), tree.total(), leaves, index, owner, amount, proof);
     }
 }

@@ -3,11 +3,6 @@ pragma solidity 0.8.37;
 
 /// @title Merkle-sum trees built in memory: the honest prover that proofs are tested with.
 library Trees {
-    struct Node {
-        bytes32 hash;
-        uint256 sum;
-    }
-
     struct Tree {
         bytes32[][] hashes; // by level, leaves first, padded to a power of two
         uint256[][] sums;
@@ -37,21 +32,15 @@ library Trees {
         return tree.sums[tree.sums.length - 1][0];
     }
 
-    function proof(
-        Tree memory tree,
-        uint256 index
-    ) internal pure returns (Node[] memory siblings) {
-        siblings = new Node[](tree.hashes.length - 1);
-        for (uint256 level = 0; level < siblings.length; ++level) {
+    /// @dev 48 bytes a level: the sibling's hash and its sum.
+    function proof(Tree memory tree, uint256 index) internal pure returns (bytes memory siblings) {
+        for (uint256 level = 0; level + 1 < tree.hashes.length; ++level) {
             uint256 sibling = (index >> level) ^ 1;
-            siblings[level] = Node(tree.hashes[level][sibling], tree.sums[level][sibling]);
-        }
-    }
-
-    /// @dev As contracts take it: 32 bytes of hash and 16 of sum for each sibling.
-    function pack(Node[] memory siblings) internal pure returns (bytes memory packed) {
-        for (uint256 i = 0; i < siblings.length; ++i) {
-            packed = abi.encodePacked(packed, siblings[i].hash, uint128(siblings[i].sum));
+            siblings = abi.encodePacked(
+                siblings,
+                tree.hashes[level][sibling],
+                uint128(tree.sums[level][sibling])
+            );
         }
     }
 
