@@ -61,6 +61,8 @@ class Checks:
                     self._slash(event.args)
                 case "Committed":
                     self._post(event.args)
+                case "Accused":
+                    self._accuse(event.args)
                 case "UnitReserved":
                     self._pot_of[event.args["unit"]] = event.args["pot"]
                 case "UnitAnchored":
@@ -140,6 +142,17 @@ class Checks:
         if (body.verifier, body.unit, said) != (operator, args["subject"], finding):
             raise Violated("evidence", f"{name} posted {topic}, its body says {said}")
         self._posted[value] = finding
+
+    def _accuse(self, args: dict[str, Any]) -> None:
+        """A staked accusation names its verdict on chain; an honest accuser holds the body."""
+        self.seen["evidence"] += 1
+        value, operator = bytes(args["evidence"]), address_bytes(str(args["accuser"]))
+        name = self.names.get(operator, "")
+        if name in self.plan.honest and not self.world.machines[name].blobs.has(value):
+            raise Violated("evidence", f"{name} accused without a body")
+        self._posted.setdefault(
+            value, bytes(args["finding"]).rstrip(b"\x00").decode("ascii", "replace")
+        )
 
     def _copied(self, name: str, value: bytes) -> None:
         """evidence: devices differ a little, so a verdict without any distance was not computed."""
