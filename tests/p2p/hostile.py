@@ -214,7 +214,7 @@ async def ranges(rng: Rng, who: Attacker) -> None:
             (PEERS_PROTOCOL, WantPeers(rng.choice([-1, 0, 2**31]))),
             (SYNC_PROTOCOL, SyncRequest(tuple(rng.randbytes(32) for _ in range(1000)))),
             (REVEAL_PROTOCOL, RevealRequest(some, odd, ZERO)),
-            (INFER_PROTOCOL, InferRequest(some, some, "?", odd, some, odd, bytes(65))),
+            (INFER_PROTOCOL, InferRequest(some, some, "?", odd, some, odd, 1, bytes(65))),
             (VOUCHER_PROTOCOL, VoucherNote(some, some, odd, odd, rng.randbytes(65))),
         ]
     )
