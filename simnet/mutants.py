@@ -117,10 +117,11 @@ def _never_silent(old: Old) -> New:
 def _unrecorded(old: Old) -> New:
     """A payment that the pool forgets."""
 
-    def pay(pool: Any, index: int, *rest: Any) -> None:
-        claimed, total = pool._claimed[index], pool._claimed_total.value
-        old(pool, index, *rest)
-        pool._claimed[index], pool._claimed_total.value = claimed, total
+    def pay(book: Any, pool: bytes, index: int, *rest: Any) -> None:
+        claimed, total = book._claimed[pool, index], book._pool(pool).claimed
+        old(book, pool, index, *rest)
+        book._claimed[pool, index] = claimed
+        book._put(pool, claimed=total)
 
     return pay
 
