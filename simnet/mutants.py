@@ -126,7 +126,18 @@ def _unrecorded(old: Old) -> New:
     return pay
 
 
-async def _all_due(ctx: Any, due: dict[bytes, Any]) -> tuple[Any, ...]:
+def _unlimited(old: Old) -> New:
+    """A commit whose signers' stake limits nothing."""
+
+    def accept(
+        pool: Any, epoch: Any, draws: Any, signers: Any, set_: int, _: int, *rest: Any
+    ) -> None:
+        old(pool, epoch, draws, signers, set_, 2**128, *rest)
+
+    return accept
+
+
+async def _all_due(ctx: Any, due: dict[bytes, Any], left: int) -> tuple[Any, ...]:
     return tuple(due[subject] for subject in sorted(due))
 
 
@@ -216,8 +227,8 @@ MUTANTS = (
         "stake-limit",
         _plan("stake limit", params={**_plan("").params, "aggregator_stake": 100 * OPEN}),
         (
-            ("settlement.models.pool:AttributionPool._check_stake", _always(None)),
-            ("node.epoch:_affordable", lambda old: _all_due),
+            ("settlement.models.pool:AttributionPool._accept", _unlimited),
+            ("node.epoch:affordable", lambda old: _all_due),
         ),
     ),
     Mutant(

@@ -1,7 +1,7 @@
 """Random operations on the models and on the bytecode: same results, error names and events."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from protocol import typed_data
 from protocol.ids import address_bytes
 from protocol.params import OPEN
 from settlement import claims, vouchers
+from tests.settlement.operations import HUGE, OPS, Op, payer
 from tests.settlement.pair import ACCOUNTS, CHAIN_ID, KEYS, TREASURY, Pair
 
 POOL = claims.GENESIS_POOL
@@ -19,39 +20,6 @@ OWNERS = 4  # accounts 1..4 are registered operators, 1..3 sit on both quorums
 SALTS = [bytes([letter]) * 32 for letter in b"abcdef"]
 TASKS = [bytes([letter]) * 32 for letter in b"uvw"]
 ASSETS = [bytes([letter]) * 32 for letter in b"mn"]
-HUGE = 2**256 - 1
-STEPS = """
-    fund topUp reserve anchor handBack expire settle reclaim commit claim batch slash
-    commit fallback prove demand answer unanswered restore
-    open voucher many sweep startClose close deposit unbond withdraw payout model transfer wait wait
-"""
-NAMES = STEPS.split()
-
-
-@dataclass(frozen=True)
-class Op:
-    """One step: what to do, by whom, on which of a few things, how much."""
-
-    name: str
-    who: int
-    which: int
-    other: int
-    amount: int
-
-
-OPS = st.builds(
-    Op,
-    st.sampled_from(NAMES),
-    st.integers(0, 5),
-    st.integers(0, 5),
-    st.integers(0, 5),
-    st.sampled_from([0, 1, 7, OPEN, 3 * OPEN, 20 * OPEN, HUGE]),
-)
-
-
-def payer(op: Op) -> int:
-    """Of the two accounts with coins."""
-    return (0, 5)[op.who == 5]
 
 
 class Story:
