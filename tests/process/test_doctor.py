@@ -174,7 +174,7 @@ def test_a_full_disk(box: Place, tmp_path: Path) -> None:
 
 
 def test_claim_says_that_nobody_is_registered(box: Place) -> None:
-    run = box.start(box.member("poor", "contributor"))  # it has no gas to register with
+    run = box.start(box.member("gasless", "contributor"))  # it has no gas to register with
     command(run.member.home, "claim").refuses("not-registered", run.member.identity.operator)
     explained = command(run.member.home, "claim", "--explain", "--json").json
     assert "not registered" in explained["reason"]
