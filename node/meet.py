@@ -31,9 +31,8 @@ ASK_S = 60.0  # a seed is asked for peers so often
 MAX_DIALS = 16  # begun in one look
 ANYWHERE = Bound()
 BOOK_S = 60.0  # a peer's entry is written so often when nothing in it changed
-COPIED_S = (
-    20.0  # a life that ended is forgotten by then; one that still holds our key is another node's
-)
+# A life that ended is forgotten by then; one that still holds our key is another node's.
+COPIED_S = life.ALIVE_SECONDS + 8.0
 
 
 class Meeting:

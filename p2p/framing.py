@@ -33,24 +33,28 @@ class FrameReader:
     def __init__(self, read: Callable[[int], Awaitable[bytes]]) -> None:
         self._read = read
         self._rest = bytearray()  # read already: asking for single bytes costs a window update each
+        self.begun = False  # whether bytes of a frame are there, but not all of them
 
     async def next(self, limit: int) -> bytes | None:
         """The next body, None when the stream ended between two frames.
 
-        Raises DecodeError (``bad-frame``) or PeerError (``too-large``, by the length alone).
+        Raises DecodeError (``bad-frame``) or PeerError: ``too-large``, by the length alone, or
+        ``cut-short`` when the stream ended in a frame, as that of a cancelled request does.
         """
         if not self._rest and not await self._more(READ_BYTES):
             return None
+        self.begun = True
         length = await self._length()
         if length > limit:
             raise PeerError("too-large", f"{length} bytes announced, limit {limit}")
         while len(self._rest) < length:
             if not await self._more(max(READ_BYTES, length - len(self._rest))):
                 got = len(self._rest)
-                raise DecodeError("bad-frame", f"stream ended after {got} of {length} bytes")
+                raise PeerError("cut-short", f"stream ended after {got} of {length} bytes")
         with memoryview(self._rest) as view:
             body = bytes(view[:length])
         del self._rest[:length]
+        self.begun = False
         return body
 
     async def _more(self, size: int) -> bool:
@@ -62,7 +66,7 @@ class FrameReader:
         length = 0
         for position in range(VARINT_BYTES):
             if not self._rest and not await self._more(READ_BYTES):
-                raise DecodeError("bad-frame", "stream ended inside the length")
+                raise PeerError("cut-short", "stream ended inside the length")
             byte = self._rest.pop(0)
             length |= (byte & 0x7F) << (7 * position)
             if byte < 0x80:

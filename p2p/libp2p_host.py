@@ -18,9 +18,6 @@ from libp2p.abc import IHost, INetStream
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.x25519 import create_new_key_pair as create_new_noise_key_pair
 from libp2p.custom_types import TProtocol
-from libp2p.host.exceptions import StreamFailure
-from libp2p.host.ping import ID as PING
-from libp2p.host.ping import PING_LENGTH
 from libp2p.network import swarm as swarm_module
 from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.config import ConnectionConfig, RetryConfig
@@ -38,8 +35,8 @@ from p2p.libp2p_gate import Gate
 from p2p.libp2p_gossip import LIBRARY, CountedGossip, GuardedPubsub
 from p2p.libp2p_links import conns_of, knock, last_moment, links_of, peer_info
 from p2p.libp2p_relay import CIRCUIT, Relays
-from p2p.libp2p_requests import Requests
-from p2p.libp2p_yamux import YAMUX, Yamux
+from p2p.libp2p_requests import Requests, opened
+from p2p.libp2p_yamux import YAMUX, WholeYamux
 from p2p.listen import check_free, own_ips, spread
 from p2p.liveness import Liveness
 from p2p.nursery import lone, plain_nursery
@@ -110,7 +107,7 @@ class Libp2pTransport:
     def addrs(self) -> Sequence[str]:
         """Full multiaddrs; empty while not running."""
         found = self._host.get_addrs() if self._host else []
-        return [one for addr in found for one in spread(str(addr), own_ips())]
+        return [one for addr in found for one in spread(str(addr), own_ips)]
 
     def counters(self) -> dict[str, int]:
         return dict(self._counts)
@@ -211,7 +208,7 @@ class Libp2pTransport:
             key_pair=self._keys,
             # named, because the defaults also accept plaintext, secio and mplex
             sec_opt={NOISE: noise},
-            muxer_opt={TProtocol(YAMUX): Yamux},
+            muxer_opt={TProtocol(YAMUX): WholeYamux},
             listen_addrs=[Multiaddr(self._listen)],
             announce_addrs=self._announce,
             connection_config=ConnectionConfig(
@@ -297,19 +294,12 @@ class Libp2pTransport:
         await self._drop(peer)
 
     async def _ping(self, peer: PeerId) -> None:
-        """One echo. A peer without the ping protocol answers the negotiation, which will do."""
+        """One echo of every connection to the peer: a dead one beside a living one is not used."""
         with Guard(self._counts, "ping", LIBRARY):
-            try:
-                stream = await self._running_host().new_stream(ID.from_string(peer), [PING])
-            except StreamFailure:
-                return
-            try:
-                await stream.write(bytes(PING_LENGTH))
-                got = 0
-                while got < PING_LENGTH:
-                    got += len(await stream.read(PING_LENGTH - got))
-            finally:
-                await self._reset(stream)
+            async with trio.open_nursery() as nursery:
+                for conn in conns_of(self._swarm(), ID.from_string(peer)):
+                    if isinstance(conn.muxed_conn, WholeYamux) and not conn.is_closed:
+                        nursery.start_soon(conn.muxed_conn.echo)
 
     async def _drop(self, peer: PeerId) -> None:
         network, target = self._swarm(), ID.from_string(peer)
@@ -353,7 +343,9 @@ class Libp2pTransport:
             raise PeerError("unreachable", f"no connection to {peer}")
 
     async def _open_stream(self, peer: ID, protocols: list[TProtocol]) -> INetStream:
-        return await self._running_host().new_stream(peer, protocols)
+        host, nursery = self._running_host(), self._nursery
+        assert nursery is not None
+        return await opened(nursery, partial(host.new_stream, peer, protocols), self._reset)
 
     # ---- gossip
 

@@ -40,7 +40,7 @@ class Requests:
     @asynccontextmanager
     async def conversation(self, peer: PeerId, protocol: str) -> AsyncIterator[Ask]:
         """One stream for several requests. Raises PeerError, see the seam."""
-        with Guard(Counter(), "open", LIBRARY) as guard, trio.fail_after(OPEN_SECONDS):
+        with Guard(Counter(), "open", LIBRARY) as guard:
             stream = await self._open(ID.from_string(peer), [TProtocol(protocol)])
         if guard.tripped is not None:
             raise _request_error(peer, protocol, guard.tripped) from guard.tripped
@@ -57,11 +57,11 @@ class Requests:
 
         try:
             yield ask
+            with Guard(Counter(), "close", LIBRARY), trio.fail_after(OPEN_SECONDS):
+                await stream.close()
         except BaseException:
             await self._reset(stream)
             raise
-        with Guard(Counter(), "close", LIBRARY), trio.fail_after(OPEN_SECONDS):
-            await stream.close()
 
     async def request(
         self, peer: PeerId, protocol: str, body: bytes, *, timeout: float, max_response: int
@@ -79,8 +79,7 @@ class Requests:
         body: bytes | None = b""
         while body is not None:
             try:
-                with trio.fail_after(READ_SECONDS):
-                    body = await frames.next(limit)
+                body = await self._next(frames, limit)
                 if body is None:
                     break
                 response = await self._services.answer(peer, protocol, body)
@@ -91,11 +90,19 @@ class Requests:
         with trio.fail_after(WRITE_SECONDS):
             await stream.close()
 
+    async def _next(self, frames: FrameReader, limit: int) -> bytes | None:
+        """The next request; None when the peer ended the stream, or has nothing more to ask now."""
+        with trio.move_on_after(READ_SECONDS):
+            return await frames.next(limit)
+        if frames.begun:
+            raise trio.TooSlowError
+        return None
+
 
 def _request_error(peer: PeerId, protocol: str, error: BaseException | None) -> PeerError:
     """The seam's error for what went wrong in one request."""
     match error:
-        case PeerError():
+        case PeerError() if error.code != "cut-short":
             return error
         case trio.TooSlowError():
             return PeerError("timeout", f"{peer} did not answer {protocol} in time")
@@ -103,6 +110,36 @@ def _request_error(peer: PeerId, protocol: str, error: BaseException | None) -> 
             return PeerError("refused", "unknown-protocol")
         case _:
             return PeerError("unreachable", f"{peer}: {protocol}: {error!r}")
+
+
+async def opened(
+    nursery: trio.Nursery, open_stream: Callable[[], Awaitable[INetStream]], reset: Reset
+) -> INetStream:
+    """A stream that ``nursery`` opens: its waiter may be cancelled, the library may not.
+
+    Cut short it keeps the stream's slot, and the peer waits 30 s for the name of a protocol.
+    Raises what ``open_stream`` raises, and trio.TooSlowError after OPEN_SECONDS.
+    """
+    send, receive = trio.open_memory_channel[INetStream | Exception](0)
+
+    async def run() -> None:
+        result: INetStream | Exception
+        with Guard(Counter(), "open", LIBRARY) as guard, trio.fail_after(OPEN_SECONDS):
+            result = await open_stream()
+        if guard.tripped is not None:
+            result = guard.tripped
+        try:
+            await send.send(result)
+        except trio.BrokenResourceError:  # nobody waits for it any more
+            if not isinstance(result, Exception):
+                await reset(result)
+
+    with receive:
+        nursery.start_soon(run)
+        result = await receive.receive()
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 async def write(stream: INetStream, data: bytes) -> None:

@@ -1,16 +1,28 @@
-"""The stream half of the libp2p door: yamux whose windows are enforced, and reported in batches.
+"""The stream half of the libp2p door: yamux that sends frames whole, enforces its windows and echoes.
 
-The library only logs when a peer sends more than its window, so one stream could fill the memory; and
-it answers every read with a window update, which costs as much as the data of a small read.
+The library lets a cancelled request cut its frame short, after which nobody can read the connection;
+it only logs when a peer sends more than its window, so one stream could fill the memory; and it answers
+every read with a window update, which costs as much as the data of a small read.
 """
 
+import struct
+
 import trio
+from libp2p.stream_muxer import muxer_multistream as muxer_module
+from libp2p.stream_muxer.exceptions import MuxedConnUnavailable
 from libp2p.stream_muxer.yamux import yamux as yamux_module
+from libp2p.stream_muxer.yamux.yamux import (
+    FLAG_SYN,
+    TYPE_PING,
+    YAMUX_HEADER_FORMAT,
+    Yamux,
+    YamuxStream,
+)
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
-from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 
-__all__ = ["WINDOW_BYTES", "YAMUX", "WindowOverrun", "WindowedStream", "Yamux"]
+__all__ = ["WINDOW_BYTES", "YAMUX", "WholeYamux", "WindowOverrun", "WindowedStream"]
 
+FRAME_SECONDS = 8.0  # for a peer to take one frame, at most 64 KiB: as long as an echo may take
 WINDOW_BYTES = 2 * 1024 * 1024  # of one stream that is being read; an unread one keeps 256 KiB
 
 
@@ -43,6 +55,39 @@ class WindowedStream(YamuxStream):
         await self.send_window_update(increment)
 
 
-# The library has no parameter for either. A frame longer than any window closes the connection.
+class WholeYamux(Yamux):
+    """A connection that a cancelled request leaves in order, and whose echo costs one frame each way."""
+
+    async def _write_frame(self, data: bytes) -> None:
+        """Send all of ``data``, cancelled or not: a number of the cipher is spent before the first byte.
+
+        Raises MuxedConnUnavailable, and ends the connection, when the peer does not take it in time.
+        """
+        async with self._write_lock:
+            with trio.move_on_after(FRAME_SECONDS, shield=True):
+                return await self.secured_conn.write(data)
+            self.event_shutting_down.set()
+            await self.secured_conn.close()
+        raise MuxedConnUnavailable(f"{self.peer_id} took no frame for {FRAME_SECONDS:g} s")
+
+    async def close(self, error_code: int = 0) -> None:
+        """Say goodbye; however that ends, let go of those who wait for the socket."""
+        try:
+            await super().close(error_code)
+        finally:
+            await self.secured_conn.close()
+
+    async def echo(self) -> None:
+        """Return when the peer answered a ping of yamux. A stream for it would take ten frames."""
+        self._ping_event = trio.Event()
+        await self._write_frame(struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_PING, FLAG_SYN, 0, 0))
+        await self._ping_event.wait()
+
+    async def _measure_rtt_loop(self) -> None:
+        """Nothing: p2p/liveness.py measures."""
+
+
+# The library has no parameter for any of them, whatever class it is given. A frame longer than any window closes the connection.
+vars(muxer_module)["Yamux"] = WholeYamux
 vars(yamux_module)["YamuxStream"] = WindowedStream
 vars(yamux_module)["MAX_WINDOW_SIZE"] = WINDOW_BYTES

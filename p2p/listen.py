@@ -5,7 +5,7 @@ and under which addresses of this machine does a listener on all interfaces answ
 import errno
 import ipaddress
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import psutil
 
@@ -52,12 +52,15 @@ def own_ips() -> tuple[str, ...]:
     return tuple(str(ip) for ip in order)
 
 
-def spread(addr: str, ips: Sequence[str]) -> tuple[str, ...]:
-    """A listen address under the IPs that others can dial: "all interfaces" is no address."""
+def spread(addr: str, ips: Callable[[], Sequence[str]]) -> tuple[str, ...]:
+    """A listen address under the IPs that others can dial: "all interfaces" is no address.
+
+    ``ips`` asks the machine, 0.16 ms that are spent only when they must.
+    """
     family, host = addr.split("/")[1:3]
     if host not in ("0.0.0.0", "::"):
         return (addr,)
     version = 4 if family == "ip4" else 6
-    same = [ip for ip in map(ipaddress.ip_address, ips) if ip.version == version]
+    same = [ip for ip in map(ipaddress.ip_address, ips()) if ip.version == version]
     wide = [ip for ip in same if not ip.is_loopback] or same
     return tuple(addr.replace(f"/{family}/{host}/", f"/{family}/{ip}/") for ip in wide)

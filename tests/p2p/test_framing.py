@@ -39,11 +39,18 @@ async def test_lengths_are_unsigned_varints(length: int, prefix: str) -> None:
     assert await parse(encode_frame(bytes(length))) == bytes(length)
 
 
-@pytest.mark.parametrize("bad", ["80", "8000", "ffffffffff01", "05abcd"])
+@pytest.mark.parametrize("bad", ["8000", "ffffffffff01"])
 async def test_broken_frames_are_refused(bad: str) -> None:
     with pytest.raises(DecodeError) as caught:
         await parse(bytes.fromhex(bad))
     assert caught.value.code == "bad-frame"
+
+
+@pytest.mark.parametrize("cut", ["80", "05abcd"])
+async def test_a_frame_that_a_cancelled_request_cut_short_is_not_called_a_bad_one(cut: str) -> None:
+    with pytest.raises(PeerError) as caught:
+        await parse(bytes.fromhex(cut))
+    assert caught.value.code == "cut-short"
 
 
 async def test_a_large_frame_is_refused_by_its_length_alone() -> None:

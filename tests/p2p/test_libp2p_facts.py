@@ -1,5 +1,6 @@
 """What libp2p 0.8.1 does that we mend or rely on. A failure here says: look at the door again."""
 
+import contextlib
 import inspect
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -10,7 +11,9 @@ import trio
 from libp2p import new_host
 from libp2p.abc import IHost
 from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.exceptions import BaseLibp2pError
 from libp2p.host.basic_host import BasicHost
+from libp2p.host.ping import ID as PING
 from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.config import ConnectionConfig
 from libp2p.network.connection.swarm_connection import SwarmConn
@@ -24,6 +27,8 @@ from libp2p.pubsub.rpc_queue import DefaultMaxMessageSize, OutBoundQueueSize, Rp
 from libp2p.security.insecure.transport import PLAINTEXT_PROTOCOL_ID
 from libp2p.security.noise.io import MAX_PLAINTEXT_LENGTH
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
+from libp2p.stream_muxer import muxer_multistream as muxer_module
+from libp2p.stream_muxer.muxer_multistream import MuxerMultistream
 from libp2p.stream_muxer.yamux import yamux as yamux_module
 from libp2p.stream_muxer.yamux.yamux import (
     DEFAULT_WINDOW_SIZE,
@@ -38,7 +43,7 @@ from node.doors import SystemClock
 from p2p.libp2p_gossip import QUEUE_RPCS, CountedGossip, GuardedPubsub
 from p2p.libp2p_host import Libp2pTransport
 from p2p.libp2p_requests import WRITE_BYTES
-from p2p.libp2p_yamux import WindowedStream, YamuxStream
+from p2p.libp2p_yamux import WholeYamux, WindowedStream, YamuxStream
 
 LISTEN = Multiaddr("/ip4/127.0.0.1/tcp/0")
 UNDECODABLE = b"\x03\xff\xff\xff"  # a length, then no protobuf
@@ -183,6 +188,27 @@ def test_bare_yamux_answers_every_read_with_a_window_update() -> None:
         MAX_MESSAGE_SIZE == 64 * 1024 > MAX_PLAINTEXT_LENGTH
     )  # so a full frame takes two messages
     assert WRITE_BYTES + HEADER_SIZE == MAX_PLAINTEXT_LENGTH
+
+
+async def test_a_cancelled_write_spends_a_number_of_the_cipher_and_the_connection_is_lost() -> None:
+    async with bare_node(1) as (left, _), bare_node(2) as (right, _):
+        await left.connect(info_from_p2p_addr(right.get_addrs()[0]))
+        network = left.get_network()
+        (conn,) = network.get_connections(right.get_id())
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await conn.muxed_conn.secured_conn.write(bytes(HEADER_SIZE))  # type: ignore[attr-defined]
+        assert scope.cancelled_caught
+        with contextlib.suppress(BaseLibp2pError):
+            await left.new_stream(right.get_id(), [PING])  # the next frame cannot be read
+        with trio.fail_after(5):
+            while not conn.is_closed:
+                await trio.sleep(0.01)
+
+
+def test_a_muxer_is_made_by_name_whatever_class_was_given() -> None:
+    assert "yamux_conn = Yamux(" in inspect.getsource(MuxerMultistream.new_conn)
+    assert vars(muxer_module)["Yamux"] is WholeYamux
 
 
 def test_the_defaults_that_lose_a_burst() -> None:

@@ -1,6 +1,7 @@
 """The libp2p door: nothing that a peer sends stops a node, and a node stops quickly."""
 
 import contextlib
+import random
 import socket
 import struct
 import time
@@ -90,7 +91,7 @@ def test_the_peer_id_is_the_one_that_envelopes_name() -> None:
     ("protocol", "raw", "reason"),
     [
         (ECHO, b"\xff" * 20, "request-refused-bad-frame"),  # a length without end
-        (ECHO, b"\x05ab", "request-refused-bad-frame"),  # less than announced
+        (ECHO, b"\x05ab", "request-refused-cut-short"),  # less than announced
         (ECHO, encode_frame(bytes(1001)), "request-refused-too-large"),
         (BUG, encode_frame(b""), "stream-invalid"),
         (PROTOCOL_ID_V11, encode_frame(b"\xff\xff\xff"), "stream-invalid"),  # no protobuf
@@ -267,3 +268,33 @@ async def test_stop_is_quick_with_open_streams_and_gossip_under_way(cancelled: b
 async def hang(peer: Libp2pTransport, victim: Libp2pTransport) -> None:
     with pytest.raises(PeerError):
         await peer.request(victim.peer_id, STALL, b"", timeout=20, max_response=1)
+
+
+@pytest.mark.parametrize("size", [100, 200_000])
+async def test_cancelled_requests_leave_the_connection_in_order(size: int) -> None:
+    """Cut short in any place: the library loses the connection in one of forty (test_libp2p_facts)."""
+    victim, peer = node(1), node(2)
+    rng = random.Random(size)
+
+    async def large(_: str, body: bytes) -> bytes:
+        return body
+
+    victim.handle("/test/large/1", large, size)
+    async with victim.running(), peer.running():
+        await peer.dial(victim.addrs[0])
+        await until(lambda: bool(victim.links()))
+        before = [link.remote for link in victim.links()]
+
+        async def ask() -> None:
+            with trio.move_on_after(rng.random() * 0.05), contextlib.suppress(PeerError):
+                await peer.request(
+                    victim.peer_id, "/test/large/1", bytes(size), timeout=5, max_response=size
+                )
+
+        for _ in range(60):
+            async with trio.open_nursery() as nursery:
+                for _ in range(5):
+                    nursery.start_soon(ask)
+        assert await served(peer, victim)
+        assert [link.remote for link in victim.links()] == before
+        assert victim.scores() == []  # to cancel is no fault
