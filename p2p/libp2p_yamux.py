@@ -87,7 +87,7 @@ class WholeYamux(Yamux):
         """Nothing: p2p/liveness.py measures."""
 
 
-# The library has no parameter for any of them, whatever class it is given. A frame longer than any window closes the connection.
+# The library has no parameter for these. A frame longer than any window closes the connection.
 vars(muxer_module)["Yamux"] = WholeYamux
 vars(yamux_module)["YamuxStream"] = WindowedStream
 vars(yamux_module)["MAX_WINDOW_SIZE"] = WINDOW_BYTES
