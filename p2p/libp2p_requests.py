@@ -92,11 +92,12 @@ class Requests:
 
     async def _next(self, frames: FrameReader, limit: int) -> bytes | None:
         """The next request; None when the peer ended the stream, or has nothing more to ask now."""
-        with trio.move_on_after(READ_SECONDS):
-            return await frames.next(limit)
-        if frames.begun:
+        body = None
+        with trio.move_on_after(READ_SECONDS) as scope:
+            body = await frames.next(limit)
+        if scope.cancelled_caught and frames.begun:
             raise trio.TooSlowError
-        return None
+        return body
 
 
 def _request_error(peer: PeerId, protocol: str, error: BaseException | None) -> PeerError:

@@ -64,8 +64,11 @@ class WholeYamux(Yamux):
         Raises MuxedConnUnavailable, and ends the connection, when the peer does not take it in time.
         """
         async with self._write_lock:
-            with trio.move_on_after(FRAME_SECONDS, shield=True):
-                return await self.secured_conn.write(data)
+            with trio.move_on_after(FRAME_SECONDS) as scope:
+                scope.shield = True
+                await self.secured_conn.write(data)
+            if not scope.cancelled_caught:
+                return
             self.event_shutting_down.set()
             await self.secured_conn.close()
         raise MuxedConnUnavailable(f"{self.peer_id} took no frame for {FRAME_SECONDS:g} s")
