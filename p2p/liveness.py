@@ -7,7 +7,7 @@ import trio
 
 from protocol.seams import Clock, PeerId
 
-PING_EVERY_SECONDS = 3.0  # with the deadline and the close: a frozen peer is gone in 12 s
+PING_EVERY_SECONDS = 4.0  # with the deadline and the close: a frozen peer is gone in 13 s
 PING_SECONDS = 8.0
 
 
@@ -30,6 +30,7 @@ class Liveness:
         self._drop = drop
         self._heard: dict[PeerId, float] = {}
         self._latency: dict[PeerId, float] = {}
+        self._asked: set[PeerId] = set()  # whose echo is still out
 
     def latency(self, peer: PeerId) -> float | None:
         """Seconds that the last echo took, None before the first."""
@@ -40,20 +41,25 @@ class Liveness:
         self._heard[peer] = self._clock.monotonic()
 
     async def run(self, peers: Callable[[], Collection[PeerId]]) -> None:
-        """Watch ``peers()`` until cancelled."""
-        while True:
-            await self._clock.sleep(PING_EVERY_SECONDS)
-            now = peers()
-            self._heard = {peer: at for peer, at in self._heard.items() if peer in now}
-            self._latency = {peer: took for peer, took in self._latency.items() if peer in now}
-            async with trio.open_nursery() as nursery:
+        """Watch ``peers()`` until cancelled. Nobody waits for a slow one's echo."""
+        async with trio.open_nursery() as nursery:
+            while True:
+                await self._clock.sleep(PING_EVERY_SECONDS)
+                now = peers()
+                self._heard = {peer: at for peer, at in self._heard.items() if peer in now}
+                self._latency = {peer: took for peer, took in self._latency.items() if peer in now}
                 for peer in now:
-                    nursery.start_soon(self._check, peer)
+                    if peer not in self._asked:
+                        self._asked.add(peer)
+                        nursery.start_soon(self._check, peer)
 
     async def _check(self, peer: PeerId) -> None:
         sent = self._clock.monotonic()
-        with trio.move_on_after(PING_SECONDS) as scope:
-            await self._ping(peer)
+        try:
+            with trio.move_on_after(PING_SECONDS) as scope:
+                await self._ping(peer)
+        finally:
+            self._asked.discard(peer)
         if not scope.cancelled_caught:
             self._latency[peer] = self._clock.monotonic() - sent
         silence = self._clock.monotonic() - self._heard.get(peer, float("-inf"))
