@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,10 @@ def main() -> None:
     sys.exit(1 if options.check and stale else 0)
 
 
-def compile_all(modules: Path | None, sources: Path = SOURCES) -> dict[str, Any]:
-    """Standard JSON output of solc for all contracts. OperatorError ``no-node``, ``solc``."""
+def compile_all(
+    modules: Path | None, sources: Path = SOURCES, only: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Standard JSON output of solc for all contracts, or those named. OperatorError ``no-node``, ``solc``."""
     for tool in ("node", "npm"):
         if shutil.which(tool) is None:
             raise OperatorError("no-node", f"{tool} is not installed.", "Install Node.js 20.")
@@ -46,7 +49,7 @@ def compile_all(modules: Path | None, sources: Path = SOURCES) -> dict[str, Any]
             (work / "node_modules").symlink_to(modules.resolve())
         else:
             subprocess.run(["npm", "ci", "--ignore-scripts", "--silent"], cwd=work, check=True)
-        run = ["node", "--preserve-symlinks", "compile.js"]
+        run = ["node", "--preserve-symlinks", "compile.js", *only]
         output = json.loads(subprocess.run(run, cwd=work, check=True, capture_output=True).stdout)
     ours = [each for each in output.get("errors", []) if not _library_warning(each)]
     faults = [each["formattedMessage"] for each in ours]
@@ -63,10 +66,11 @@ def _library_warning(message: dict[str, Any]) -> bool:
 
 def artifacts(compiled: dict[str, Any]) -> dict[str, str]:
     """The artifact text of each deployable contract, by its name."""
-    return {name: _artifact(name, compiled[f"{name}.sol"][name]) for name in CONTRACTS}
+    return {name: artifact(name, compiled[f"{name}.sol"][name]) for name in CONTRACTS}
 
 
-def _artifact(name: str, compiled: dict[str, Any]) -> str:
+def artifact(name: str, compiled: dict[str, Any]) -> str:
+    """The artifact text of one contract of solc's output."""
     runtime = compiled["evm"]["deployedBytecode"]
     ranges = [
         [at["start"], at["length"]]

@@ -1,5 +1,6 @@
 // Compile the contracts of this folder with npm solc; prints the standard JSON output.
-// Run by settlement/rebuild.py, which compares the result with the committed artifacts.
+// Run by settlement/rebuild.py, which compares the result with the committed artifacts. Names as
+// arguments: code is made for these contracts only.
 const fs = require("fs");
 const path = require("path");
 const solc = require("solc");
@@ -9,12 +10,14 @@ const names = [...list(""), ...list("interfaces/")].filter((name) => name.endsWi
 const sources = Object.fromEntries(
   names.map((name) => [name, { content: fs.readFileSync(path.join(__dirname, name), "utf8") }]),
 );
+const files = process.argv.slice(2).map((name) => name + ".sol");
+const outputs = { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode"] };
 const settings = {
   evmVersion: "cancun",
   optimizer: { enabled: true, runs: 1000 },
   viaIR: false,
   metadata: { bytecodeHash: "none", appendCBOR: false },
-  outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode"] } },
+  outputSelection: Object.fromEntries((files.length ? files : ["*"]).map((file) => [file, outputs])),
 };
 const load = (name) => ({
   contents: fs.readFileSync(require.resolve(name, { paths: [__dirname] }), "utf8"),

@@ -1,19 +1,21 @@
-"""Seeded faults in the contracts, each of which forge's tests must notice.
+"""Seeded faults in the contracts, each of which the test that names it must notice.
 
-``python -m tests.contracts.mutants [NAME...]``: compiles every fault of ``mutants.toml`` with the pinned
-compiler, runs forge on the faulty artifacts, and prints the tests that kill it. Exit status 1 when
-one survives or does not compile.
+``python -m tests.contracts.mutants [NAME...]``: first every named test passes on the committed
+artifacts; then each fault of ``mutants.toml`` is compiled with the pinned compiler, its one test runs on
+the faulty artifact, and must fail. Exit status 1 when a fault survives, does not compile or does not
+deploy.
 """
 
 import shutil
 import sys
 import tempfile
+import time
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from protocol.errors import OperatorError
-from settlement import rebuild
+from settlement import abi, rebuild
 from tests.contracts import foundry
 
 FAULTS = Path(__file__).parent / "mutants.toml"
@@ -21,12 +23,18 @@ FAULTS = Path(__file__).parent / "mutants.toml"
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One fault: ``search``, which stands once in ``file``, becomes ``replace``."""
+    """One fault: ``search``, which stands once in ``file``, becomes ``replace``.
+
+    ``contract`` is the deployed one that has the fault (empty: the file's own), ``killer`` the forge test
+    (``Contract.function``) that must notice.
+    """
 
     name: str
     file: str
     search: str
     replace: str
+    killer: str
+    contract: str = ""
 
     def source(self) -> str:
         """The faulty text. Raises OperatorError ``stale-mutant``."""
@@ -40,14 +48,17 @@ class Mutant:
 def main() -> None:
     """Print one line a mutant; exit status 1 when one lives."""
     chosen = [each for each in mutants() if each.name in sys.argv[1:] or not sys.argv[1:]]
+    foundry.install()
+    begin = time.monotonic()
+    sound(chosen)
+    _say(f"{len(chosen)} tests pass on the committed artifacts", begin)
     alive = []
     for mutant in chosen:
-        killers = killed_by(mutant)
-        if not killers:
+        begin = time.monotonic()
+        killed = is_killed(mutant)
+        if not killed:
             alive.append(mutant.name)
-        shown = ", ".join(killers[:3]) + (f" and {len(killers) - 3} more" if killers[3:] else "")
-        sys.stdout.write(f"{mutant.name:24} {shown or 'SURVIVED'}\n")
-        sys.stdout.flush()
+        _say(f"{mutant.name:28} {'killed by' if killed else 'SURVIVED'} {mutant.killer}", begin)
     sys.stdout.write(f"{len(chosen)} mutants, {len(alive)} survived {alive or ''}\n")
     sys.exit(1 if alive else 0)
 
@@ -60,24 +71,59 @@ def mutants() -> list[Mutant]:
     return found
 
 
-def killed_by(mutant: Mutant) -> list[str]:
-    """Names of the tests that fail on the faulty contracts."""
-    foundry.install()
+def sound(chosen: list[Mutant]) -> None:
+    """A test that fails without a fault kills nothing. Raises OperatorError ``forge``."""
+    for suite in sorted({each.killer.split(".")[0] for each in chosen}):
+        names = sorted({each.killer for each in chosen if each.killer.startswith(f"{suite}.")})
+        results = _results(suite, [name.split(".")[1] for name in names], abi.ARTIFACTS)
+        wrong = [name for name in names if not results.get(name.split(".")[1], False)]
+        if wrong:
+            told = f"without any fault these fail or are not there: {', '.join(wrong)}"
+            raise OperatorError("forge", told, "Correct the tests first.")
+
+
+def is_killed(mutant: Mutant) -> bool:
+    """Whether its test fails, and nothing before the test. Raises OperatorError ``forge``."""
+    suite, test = mutant.killer.split(".")
     with tempfile.TemporaryDirectory() as folder:
-        sources, artifacts = Path(folder) / "contracts", Path(folder) / "artifacts"
-        shutil.copytree(
-            rebuild.SOURCES, sources, ignore=shutil.ignore_patterns("node_modules", "test")
-        )
-        (sources / mutant.file).write_text(mutant.source())
-        compiled = rebuild.compile_all(foundry.MODULES, sources)
-        artifacts.mkdir()
-        for name, body in rebuild.artifacts(compiled).items():
-            (artifacts / f"{name}.json").write_text(body)
-        done = foundry.run("--no-match-contract", "SumTreeTest", artifacts=artifacts)
+        results = _results(suite, [test], faulty(mutant, Path(folder)))
+    if set(results) != {test}:
+        told = f"{mutant.name}: {mutant.killer} did not run: {results}"
+        raise OperatorError("forge", told, "Correct the mutant, so that it deploys.")
+    return not results[test]
+
+
+def faulty(mutant: Mutant, folder: Path) -> Path:
+    """The committed artifacts, but the mutant's."""
+    sources, artifacts = folder / "contracts", folder / "artifacts"
+    ignore = shutil.ignore_patterns("node_modules", "test")
+    shutil.copytree(rebuild.SOURCES, sources, ignore=ignore)
+    (sources / mutant.file).write_text(mutant.source())
+    name = mutant.contract or Path(mutant.file).stem
+    made = rebuild.compile_all(foundry.MODULES, sources, [name])[f"{name}.sol"][name]
+    shutil.copytree(abi.ARTIFACTS, artifacts)
+    body = rebuild.artifact(name, made)
+    if body == (artifacts / f"{name}.json").read_text():
+        told = f"{mutant.name} changes nothing in {name}'s code."
+        raise OperatorError("stale-mutant", told, f"Correct it in {FAULTS.name}.")
+    (artifacts / f"{name}.json").write_text(body)
+    return artifacts
+
+
+def _results(suite: str, tests: list[str], artifacts: Path) -> dict[str, bool]:
+    pattern = f"^({'|'.join(tests)})\\("
+    done = foundry.run(
+        "--match-contract", f"^{suite}$", "--match-test", pattern, artifacts=artifacts
+    )
     results = foundry.report(done.stdout)
     if not results:
         raise OperatorError("forge", done.stdout + done.stderr, "Correct the mutant or the tests.")
-    return [name for name, passed in results.items() if not passed]
+    return results
+
+
+def _say(what: str, begin: float) -> None:
+    sys.stdout.write(f"{what} ({time.monotonic() - begin:.1f} s)\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,25 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {AssetRegistry} from "settlement/AssetRegistry.sol";
-import {InferenceChannels} from "settlement/InferenceChannels.sol";
-import {OpenToken} from "settlement/OpenToken.sol";
-import {RuleRegistry} from "settlement/RuleRegistry.sol";
 import {IInferenceChannels} from "settlement/interfaces/IInferenceChannels.sol";
 import {IRuleRegistry} from "settlement/interfaces/IRuleRegistry.sol";
-import {World} from "./World.sol";
+import {ChannelsScene} from "./ChannelsScene.sol";
 
 /// @title Payers, hosts and votes in any order; what must be refused on the way.
 /// @dev The payers are accounts 0 and 9, the hosts operators 1 to 4. Two models have owners, one has not.
-contract ChannelsPlay is World {
-    uint256 private constant OWNERS = 4;
+contract ChannelsPlay is ChannelsScene {
     uint256 private constant MOST_CHANNELS = 6;
     uint256 public constant ASSETS = 3;
-
-    OpenToken public token;
-    AssetRegistry public registry;
-    InferenceChannels public channels;
-    RuleRegistry public rules;
 
     bytes32[] public ids;
     mapping(bytes32 id => uint256) public payerOf;
@@ -33,15 +23,7 @@ contract ChannelsPlay is World {
     uint256 private _salt;
 
     constructor() {
-        deploy();
-        token = OpenToken(place("OpenToken"));
-        registry = AssetRegistry(place("AssetRegistry"));
-        channels = InferenceChannels(place("InferenceChannels"));
-        rules = RuleRegistry(place("RuleRegistry"));
-        for (uint256 i = 1; i <= OWNERS; ++i) {
-            vm.prank(account(i));
-            registry.registerOwner(account(i + OWNERS));
-        }
+        found();
         bytes32[] memory lineage = new bytes32[](1);
         lineage[0] = asset(0);
         vm.prank(account(2));
@@ -50,10 +32,7 @@ contract ChannelsPlay is World {
         registry.registerModel(asset(1), lineage, 100);
         vm.prank(account(0));
         token.transfer(account(9), 10_000 * OPEN);
-        for (uint256 i = 0; i < 2; ++i) {
-            vm.prank(account(9 * i));
-            token.approve(address(channels), type(uint256).max);
-        }
+        allowPayers();
     }
 
     function do_open(uint256 who, uint256 host, uint256 amount) external {
@@ -79,7 +58,7 @@ contract ChannelsPlay is World {
         amount = within(amount, 1, 50 * OPEN);
         bytes memory data = abi.encodeCall(channels.topUp, (id, amount));
         if (closed || closesAt != 0) {
-            _refused(
+            refusedCall(
                 data,
                 closed
                     ? IInferenceChannels.UnknownChannel.selector
@@ -100,12 +79,12 @@ contract ChannelsPlay is World {
         (IInferenceChannels.Usage[] memory usage, uint256 added) = _usage(id, seed, amount);
         uint256 ceiling = spent[id] + added;
         if (ceiling < deposit) ceiling += slack % (deposit - ceiling + 1);
-        bytes memory data = _claimData(id, ceiling, usage, payerOf[id]);
+        bytes memory data = claimData(id, ceiling, usage, payerOf[id]);
         if (ceiling > deposit) {
-            _refused(data, IInferenceChannels.CeilingAboveDeposit.selector);
+            refusedCall(data, IInferenceChannels.CeilingAboveDeposit.selector);
             ++did["above deposit"];
         } else if (added == 0) {
-            _refused(data, IInferenceChannels.NothingToClaim.selector);
+            refusedCall(data, IInferenceChannels.NothingToClaim.selector);
             ++did["nothing"];
         } else {
             (bool accepted, ) = address(channels).call(data);
@@ -113,7 +92,7 @@ contract ChannelsPlay is World {
             if (ceiling > highest[id]) highest[id] = ceiling;
             spent[id] += added;
             for (uint256 i = 0; i < usage.length; ++i) _booked(id, usage[i], i);
-            _refused(data, IInferenceChannels.NothingToClaim.selector); // a voucher pays once
+            refusedCall(data, IInferenceChannels.NothingToClaim.selector); // a voucher pays once
             ++did["claim"];
         }
     }
@@ -129,7 +108,7 @@ contract ChannelsPlay is World {
                 uint256 amount = due[id][i][version];
                 bytes memory data = abi.encodeCall(channels.sweep, (id, parts));
                 if (amount == 0) {
-                    if (which % 5 == 0) _refused(data, IInferenceChannels.NothingDue.selector);
+                    if (which % 5 == 0) refusedCall(data, IInferenceChannels.NothingDue.selector);
                     continue;
                 }
                 uint256 before = token.balanceOf(address(channels));
@@ -147,7 +126,7 @@ contract ChannelsPlay is World {
         bytes32 id = ids[which % ids.length];
         (, , , , uint256 closesAt, bool closed, ) = channels.channelOf(id);
         if (closesAt != 0 || closed) return;
-        _refused(
+        refusedCall(
             abi.encodeCall(channels.close, (id)),
             IInferenceChannels.CloseAhead.selector
         );
@@ -162,7 +141,7 @@ contract ChannelsPlay is World {
         (, , uint256 deposit, uint256 spent_, uint256 closesAt, bool closed, ) = channels.channelOf(id);
         if (closesAt == 0 || closed) return;
         if (block.timestamp < closesAt) {
-            _refused(
+            refusedCall(
                 abi.encodeCall(channels.close, (id)),
                 IInferenceChannels.CloseAhead.selector
             );
@@ -220,7 +199,7 @@ contract ChannelsPlay is World {
         bytes32 id = ids[which % ids.length];
         (, , , , , bool closed, ) = channels.channelOf(id);
         if (closed) return;
-        _refused(abi.encodeCall(channels.startClose, (id)), IInferenceChannels.NotPayer.selector);
+        refusedCall(abi.encodeCall(channels.startClose, (id)), IInferenceChannels.NotPayer.selector);
     }
 
     // -- reading ---
@@ -297,44 +276,6 @@ contract ChannelsPlay is World {
         dueInAll += delta;
     }
 
-    function _claimData(
-        bytes32 id,
-        uint256 ceiling,
-        IInferenceChannels.Usage[] memory usage,
-        uint256 signer
-    ) private view returns (bytes memory) {
-        bytes memory signature_ = signature(signer, _digest(id, ceiling, usage));
-        return abi.encodeCall(channels.claim, (id, ceiling, usage, signature_));
-    }
-
-    /// @dev EIP-712, written out here a second time.
-    function _digest(
-        bytes32 id,
-        uint256 ceiling,
-        IInferenceChannels.Usage[] memory usage
-    ) private view returns (bytes32) {
-        bytes32 domain = keccak256(
-            abi.encode(
-                keccak256(
-                    "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-                ),
-                keccak256("InferenceChannels"),
-                keccak256("1"),
-                block.chainid,
-                address(channels)
-            )
-        );
-        bytes32 voucher = keccak256(
-            abi.encode(
-                keccak256("Voucher(bytes32 channel,uint256 ceiling,bytes32 usageHash)"),
-                id,
-                ceiling,
-                keccak256(abi.encode(usage))
-            )
-        );
-        return keccak256(abi.encodePacked(hex"1901", domain, voucher));
-    }
-
     function _deposit(bytes32 id) private view returns (uint256 deposit, bool closed) {
         (, , deposit, , , closed, ) = channels.channelOf(id);
     }
@@ -348,45 +289,34 @@ contract ChannelsPlay is World {
     ) private {
         uint256 payer = payerOf[id];
         if (defect == 0) {
-            bytes memory data = _claimData(id, ceiling, usage, 1);
-            _refused(data, IInferenceChannels.WrongSigner.selector);
+            bytes memory data = claimData(id, ceiling, usage, 1);
+            refusedCall(data, IInferenceChannels.WrongSigner.selector);
         } else if (defect == 1) {
             // signed for one asset, claimed for another
-            bytes memory signed = signature(payer, _digest(id, ceiling, usage));
+            bytes memory signed = signature(payer, digestOf(id, ceiling, usage));
             usage[0].asset = "another";
             bytes memory data = abi.encodeCall(channels.claim, (id, ceiling, usage, signed));
-            _refused(data, IInferenceChannels.WrongSigner.selector);
+            refusedCall(data, IInferenceChannels.WrongSigner.selector);
         } else if (defect == 2) {
             usage[0].ruleVersion = rules.versionAt(block.timestamp) + 1;
-            bytes memory data = _claimData(id, ceiling, usage, payer);
-            _refused(data, IInferenceChannels.RulesAhead.selector);
+            bytes memory data = claimData(id, ceiling, usage, payer);
+            refusedCall(data, IInferenceChannels.RulesAhead.selector);
         } else if (defect == 3) {
             IInferenceChannels.Usage[] memory twice = new IInferenceChannels.Usage[](2);
             (twice[0], twice[1]) = (usage[0], usage[0]);
-            bytes memory data = _claimData(id, ceiling, twice, payer);
-            _refused(data, IInferenceChannels.UsageUnsorted.selector);
+            bytes memory data = claimData(id, ceiling, twice, payer);
+            refusedCall(data, IInferenceChannels.UsageUnsorted.selector);
         } else if (defect == 4) {
-            bytes4 answer = _answer(_claimData(id, ceiling - 1, usage, payer));
+            bytes4 answer = answerOf(claimData(id, ceiling - 1, usage, payer));
             bool above = answer == IInferenceChannels.SpentAboveCeiling.selector;
             check(above || answer == IInferenceChannels.UsageAboveCeiling.selector, "the ceiling");
         } else {
             uint256 before = channels.usedOf(id, usage[0].asset, usage[0].ruleVersion);
             if (before == 0) return;
             usage[0].cumulative = before - 1;
-            bytes memory data = _claimData(id, ceiling, usage, payer);
-            _refused(data, IInferenceChannels.UsageNotMonotone.selector);
+            bytes memory data = claimData(id, ceiling, usage, payer);
+            refusedCall(data, IInferenceChannels.UsageNotMonotone.selector);
             ++did["falls"];
         }
-    }
-
-    function _answer(bytes memory data) private returns (bytes4) {
-        vm.prank(account(8));
-        (bool accepted, bytes memory answer) = address(channels).call(data);
-        check(!accepted, "what must be refused was accepted");
-        return bytes4(answer);
-    }
-
-    function _refused(bytes memory data, bytes4 selector) private {
-        check(_answer(data) == selector, "refused for another reason");
     }
 }

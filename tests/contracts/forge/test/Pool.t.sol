@@ -57,6 +57,19 @@ contract PoolTest is Scene {
         _accept(plan);
     }
 
+    /// @dev A fork of the chain under another id takes no signature that was made before it.
+    function testFuzz_signatures_do_not_follow_a_fork(uint64 chain) public {
+        chain = uint64(within(chain, 1, type(uint64).max));
+        vm.assume(chain != block.chainid);
+        Plan memory plan = _simple(OPEN);
+        bytes32 digest = digestOf(plan);
+        uint256 before = block.chainid;
+        vm.chainId(chain);
+        _refuseDigest(plan, digest);
+        vm.chainId(before);
+        _accept(plan);
+    }
+
     /// @dev Every field of a commit and every draw is under the signature.
     function testFuzz_every_field_is_signed(uint256 field, bytes32 other) public {
         Plan memory plan = _simple(OPEN);
@@ -77,6 +90,38 @@ contract PoolTest is Scene {
         _refuse(plan, signatures, IAttributionPool.EpochPending.selector);
         vm.warp(block.timestamp + pool.windowOf(GENESIS));
         _refuse(plan, signatures, IAttributionPool.WrongEpoch.selector);
+    }
+
+    /// @dev Signers repeat no number and leave none out.
+    function testFuzz_epochs_are_numbered_without_a_gap(uint64 number) public {
+        Plan memory first = _simple(OPEN);
+        _accept(first);
+        vm.warp(block.timestamp + pool.windowOf(GENESIS));
+        vm.prank(account(0));
+        bytes32 pot = pool.fund("next", OPEN, OPEN, 30, "spec");
+        Plan memory next = planned(GENESIS, amountsOf(2 * OPEN, 0, 0, 0), one(pot, OPEN));
+        uint64[4] memory near = [0, 1, 3, number];
+        for (uint256 i = 0; i < near.length; ++i) {
+            if (near[i] == 2) continue;
+            next.epoch.epoch = near[i];
+            _refuse(next, signed(next, 1, 2), IAttributionPool.WrongEpoch.selector);
+        }
+        next.epoch.epoch = 2;
+        _accept(next);
+    }
+
+    /// @dev Two pools, one pair of signers: while the first commit is pending its stake is not there for
+    /// the second.
+    function test_one_stake_backs_one_pending_commit() public {
+        vm.prank(account(0));
+        bytes32 second = pool.openPool(0, account(0));
+        vm.prank(account(0));
+        bytes32 pot = pool.fundIn(second, "other", OPEN, OPEN, 30, "spec");
+        _accept(_simple(OPEN));
+        Plan memory other = planned(second, amountsOf(OPEN, 0, 0, 0), one(pot, OPEN));
+        _refuse(other, signed(other, 1, 2), Signers.StakeElsewhere.selector);
+        vm.warp(block.timestamp + pool.windowOf(GENESIS));
+        _accept(other);
     }
 
     /// @dev Nothing is paid before the last second of the window is over.
@@ -137,6 +182,24 @@ contract PoolTest is Scene {
         for (uint256 i = 0; i < 2; ++i) {
             refused(account(9), address(pool), _claimData(plan, i), IAttributionPool.BadProof.selector);
         }
+        _claimBatch(plan);
+        check(token.balanceOf(account(5)) + token.balanceOf(account(6)) == 0, "a batch skips them");
+    }
+
+    /// @dev A hand-made root over two leaves that have the whole total each: sums are added on the way.
+    function test_a_root_whose_sums_are_not_added_pays_nobody() public {
+        Plan memory plan = _twoLeaves(OPEN, OPEN, OPEN);
+        bytes memory proof = abi.encodePacked(_leaf(1, OPEN), uint128(OPEN));
+        bytes memory data = claimData(plan, GENESIS, 0, OPEN, proof);
+        refused(account(9), address(pool), data, IAttributionPool.BadProof.selector);
+    }
+
+    /// @dev A sibling's sum is under the root's hash: nobody chooses it to reach the total.
+    function test_a_sibling_s_sum_is_what_the_root_says() public {
+        Plan memory plan = _twoLeaves(OPEN / 4, 0, OPEN);
+        bytes memory proof = abi.encodePacked(_leaf(1, 0), uint128(OPEN - OPEN / 4));
+        bytes memory data = claimData(plan, GENESIS, 0, OPEN / 4, proof);
+        refused(account(9), address(pool), data, IAttributionPool.BadProof.selector);
     }
 
     /// @dev A leaf of nearly 2^256 and another that makes the sum wrap around to the total.
@@ -220,6 +283,40 @@ contract PoolTest is Scene {
         items[0] = IAttributionPool.ClaimItem(1, owner, 4 * OPEN, moved.tree.proof(1));
         pool.claimBatch(GENESIS, moved.root, items);
         check(token.balanceOf(account(6)) == 0, "a batch skips it");
+    }
+
+    /// @dev Each owner of a root gets its amount, once, by single claims as by a batch.
+    function test_every_owner_is_paid_once() public {
+        Plan memory plan = planned(GENESIS, amountsOf(1, 2 * OPEN, 3, 4 * OPEN), one(_pot, 6 * OPEN + 4));
+        _accept(plan);
+        vm.warp(block.timestamp + pool.windowOf(GENESIS));
+        bytes4 nothing = IAttributionPool.NothingToClaim.selector;
+        for (uint256 i = 0; i < 2; ++i) {
+            _claim(plan, i);
+            refused(account(9), address(pool), _claimData(plan, i), nothing);
+        }
+        _claimBatch(plan);
+        _claimBatch(plan);
+        for (uint256 i = 0; i < OWNERS; ++i) {
+            check(token.balanceOf(account(5 + i)) == plan.amounts[i], "its amount, once");
+            refused(account(9), address(pool), _claimData(plan, i), nothing);
+        }
+    }
+
+    /// @dev Pay that is reserved for a unit stays, however long its pot lies idle.
+    function test_reserved_pay_is_not_reclaimed() public {
+        vm.prank(account(4));
+        bytes32 unit = pool.reserve(_pot, "task");
+        vm.warp(block.timestamp + 2 * pool.reclaimSeconds());
+        bytes memory data = abi.encodeCall(pool.reclaim, (_pot));
+        refused(account(0), address(pool), data, IPotBook.NotIdle.selector);
+        pool.expire(unit);
+        refused(account(0), address(pool), data, IPotBook.NotIdle.selector);
+        vm.warp(block.timestamp + pool.reclaimSeconds());
+        uint256 before = token.balanceOf(account(0));
+        vm.prank(account(0));
+        pool.reclaim(_pot);
+        check(token.balanceOf(account(0)) == before + 400 * OPEN, "free again, all of it");
     }
 
     function testFuzz_units_reserve_no_more_than_the_pot(uint256 amount, uint256 pay) public {
@@ -313,6 +410,37 @@ contract PoolTest is Scene {
         vm.prank(account(9));
         (bool paid, ) = address(pool).call(_claimData(plan, index));
         check(paid, "a claim");
+    }
+
+    /// @dev All owners in one transaction.
+    function _claimBatch(Plan memory plan) private {
+        IAttributionPool.ClaimItem[] memory items = new IAttributionPool.ClaimItem[](OWNERS);
+        for (uint256 i = 0; i < OWNERS; ++i) {
+            bytes32 owner = bytes32(uint256(uint160(registry.operatorOf(i))));
+            items[i] = IAttributionPool.ClaimItem(i, owner, plan.amounts[i], plan.tree.proof(i));
+        }
+        vm.prank(account(9));
+        pool.claimBatch(plan.epoch.pool, plan.root, items);
+    }
+
+    /// @dev An active commit of a root over two leaves with these amounts, whatever the total says.
+    function _twoLeaves(
+        uint256 left,
+        uint256 right,
+        uint256 total
+    ) private returns (Plan memory plan) {
+        plan = _simple(total);
+        plan.epoch.root = plan.root.root = keccak256(
+            abi.encodePacked(uint8(1), _leaf(0, left), left, _leaf(1, right), right)
+        );
+        plan.root.leafCount = plan.epoch.leafCount = 2;
+        _accept(plan);
+        vm.warp(block.timestamp + pool.windowOf(GENESIS));
+    }
+
+    function _leaf(uint256 index, uint256 amount) private view returns (bytes32) {
+        bytes32 owner = bytes32(uint256(uint160(registry.operatorOf(index))));
+        return keccak256(abi.encodePacked(uint8(0), index, owner, amount));
     }
 
     function _claimData(Plan memory plan, uint256 index) private view returns (bytes memory) {
