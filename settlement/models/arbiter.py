@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
@@ -68,18 +68,13 @@ class Case:
 
 
 class Pool(Protocol):
-    """What the Arbiter asks of every pool: ``IUnitBook``, and the window of ``IChallengeable``."""
+    """What the Arbiter asks of the pool: ``IUnitBook`` and ``IChallengeable``."""
 
     address: str
 
     def longestWindow(self) -> int: ...
 
     def unitOf(self, unit: bytes) -> tuple[bytes, str, int, int]: ...
-
-
-@runtime_checkable
-class Challengeable(Protocol):
-    """The rest of ``IChallengeable``: a call of what a contract does not have reverts."""
 
     def freeze(self, sender: str, poolId: bytes, epoch: int) -> None: ...
 
@@ -116,7 +111,6 @@ class Arbiter(Quorum, Jury):
         )
         Quorum.__init__(self, terms.committee, terms.threshold)
         self._pool = pool
-        self._epochs = pool if isinstance(pool, Challengeable) else None
         self._terms = terms
         needed = pool.longestWindow() + terms.appeal_seconds + 4 * terms.vote_seconds
         if stake.unbondingSeconds() <= needed:
@@ -186,8 +180,6 @@ class Arbiter(Quorum, Jury):
         case = self.challengeId(poolId, epoch, number)
         if number == MAX_CHALLENGES:
             raise revert("BadChallenge", poolId, epoch)
-        if self._epochs is None:
-            raise revert("reverted")
         amount = self.bondFor(poolId, epoch)
         self._challenges[poolId, epoch] = number + 1
         self._cases[case] = Case(
@@ -197,11 +189,11 @@ class Arbiter(Quorum, Jury):
             subject=poolId,
             evidence=evidence,
             reporter=sender,
-            accused=tuple(self._epochs.signersOf(poolId, epoch)),
+            accused=tuple(self._pool.signersOf(poolId, epoch)),
         )
         place = {"caseId": case, "poolId": poolId, "epoch": epoch, "challenger": sender}
         self.emit("EpochChallenged", {**place, "bond": amount, "evidence": evidence})
-        self._epochs.freeze(self.address, poolId, epoch)
+        self._pool.freeze(self.address, poolId, epoch)
         self._bring_to_jury(sender, case, amount)
 
     def appeal(self, sender: str, caseId: bytes) -> None:
@@ -238,8 +230,8 @@ class Arbiter(Quorum, Jury):
             self._cases[caseId] = replace(c, stage=APPEALABLE, judges=self._voters(panel, UPHOLD))
         else:
             self._close(caseId, c, slashed=not first and verdict == UPHELD)
-        if first and self._epochs is not None:
-            self._epochs.resolve(self.address, c.subject, c.epoch, voided)
+        if first:
+            self._pool.resolve(self.address, c.subject, c.epoch, voided)
 
     def accusationId(self, unit: bytes, accuser: str) -> bytes:
         return accusation_id(unit, accuser)

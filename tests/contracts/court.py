@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from protocol import typed_data
 from settlement import claims
-from settlement.models.arbiter import accusation_id, order_id, panel_id
+from settlement.models.arbiter import accusation_id, challenge_id, order_id, panel_id
 from settlement.models.jury import vote_commitment
-from tests.contracts.scene import EVIDENCE, STAKE, UNIT, Scene
+from tests.contracts.scene import EVIDENCE, GENESIS, STAKE, UNIT, Scene
 from tests.settlement.pair import ACCOUNTS, KEYS, PARAMS, Outcome
 
 ARBITER = "Arbiter"
 JURORS = range(9, 13)  # enlisted operators beside the parties
+CHALLENGER = 4  # of an epoch that 1 and 2 signed
 COURT = PARAMS.court
 FINDING = b"B".ljust(32, b"\x00")
 CASE = order_id(ACCOUNTS[4], UNIT)
@@ -24,12 +25,9 @@ class Court(Scene):
 
     def __init__(self) -> None:
         super().__init__()
-        for juror in JURORS:
-            self.done(juror, "AssetRegistry", "registerOwner", ACCOUNTS[juror])
-            self.done(0, "WorkerStake", "deposit", ACCOUNTS[juror], STAKE)
-        for juror in (1, 2, 3, 4, *JURORS):
+        for juror in range(1, 5):
             self.done(juror, "WorkerStake", "enlist", True)
-        self.wait(2 * COURT.epoch_seconds)
+        self.enlisted(*JURORS)
         self.anchor()
 
     def accuse(self, who: int = 1) -> bytes:
@@ -39,6 +37,19 @@ class Court(Scene):
 
     def order(self, amount: int = PARAMS.unit_stake, reporter: int | None = None) -> Outcome:
         return self.done(8, ARBITER, "order", *self.slash_args(4, amount, reporter))
+
+    def challenged(self, epoch: int, number: int = 0, who: int = CHALLENGER) -> bytes:
+        """A pending epoch of the genesis pool brought before a jury; the case."""
+        self.done(who, ARBITER, "challenge", GENESIS, epoch, EVIDENCE)
+        return challenge_id(GENESIS, epoch, number)
+
+    def enlisted(self, *who: int) -> None:
+        """Further jurors, who count from the next stake epoch on."""
+        for juror in who:
+            self.done(juror, "AssetRegistry", "registerOwner", ACCOUNTS[juror])
+            self.done(0, "WorkerStake", "deposit", ACCOUNTS[juror], STAKE)
+            self.done(juror, "WorkerStake", "enlist", True)
+        self.wait(2 * COURT.epoch_seconds)
 
     def seat(self, panel: bytes = PANEL) -> list[int]:
         """Wait for the seed and draw; accounts of the jurors by seat."""

@@ -7,25 +7,18 @@ import pytest
 from protocol import typed_data
 from protocol.params import OPEN
 from settlement import claims
-from settlement.models.arbiter import challenge_id
 from settlement.sumtree import SumTree
-from tests.contracts.court import COURT, REJECT, UPHOLD, Court
+from tests.contracts.court import CHALLENGER, COURT, REJECT, UPHOLD, Court
 from tests.contracts.scene import EVIDENCE, GENESIS, NOBODY, TASK, Scene
 from tests.settlement.pair import ACCOUNTS, PARAMS
 
 POOL, SETS, FRAUD, ARBITER = "AttributionPool", "AggregatorSets", "FraudProofs", "Arbiter"
 WINDOW, STALL = PARAMS.window, PARAMS.stall_seconds
-CHALLENGER = 4
 
 
 @pytest.fixture
 def court() -> Court:
     return Court()
-
-
-def challenged(court: Court, epoch: int, number: int = 0) -> bytes:
-    court.done(CHALLENGER, ARBITER, "challenge", GENESIS, epoch, EVIDENCE)
-    return challenge_id(GENESIS, epoch, number)
 
 
 def restored(scene: Scene, tree: SumTree, pot: bytes, amount: int) -> None:
@@ -40,7 +33,7 @@ def test_a_challenge_freezes_activation_and_no_claim_on_the_last_good_root(court
     second = court.pending(2 * OPEN, OPEN)
     idle = court.another(b"l" * 32, OPEN)
     court.wait(3)
-    case, clock = challenged(court, 2), court.read(POOL, "clockOf", GENESIS)
+    case, clock = court.challenged(2), court.read(POOL, "clockOf", GENESIS)
     assert court.refused(CHALLENGER, ARBITER, "challenge", GENESIS, 2, EVIDENCE) == "NotPending"
     court.wait(PARAMS.reclaim_seconds)
     assert court.read(POOL, "clockOf", GENESIS) == clock
@@ -62,7 +55,7 @@ def test_a_challenge_freezes_activation_and_no_claim_on_the_last_good_root(court
 
 def test_a_verdict_voids_and_the_epoch_is_committed_again(court: Court) -> None:
     wrong = court.pending(0, 30 * OPEN)
-    case = challenged(court, 1)
+    case = court.challenged(1)
     court.judged(UPHOLD, UPHOLD, UPHOLD, case=case)
     assert set(court.read(POOL, "signersOf", GENESIS, 1)) == {ACCOUNTS[1], ACCOUNTS[2]}
     again = court.tree(30 * OPEN)
@@ -80,7 +73,7 @@ def test_a_proof_during_a_challenge_voids_at_once_and_the_next_commit_waits_for_
 ) -> None:
     tree = claims.tree_of([*ACCOUNTS[1:5], *ACCOUNTS[9:13], ACCOUNTS[6]], {8: OPEN})
     court.commit(court.epoch(tree, typed_data.Draw(court.job, OPEN)))
-    case = challenged(court, 1)
+    case = court.challenged(1)
     court.done(8, FRAUD, "proveStranger", GENESIS, court.roots[tree.root])
     restored(court, tree, court.job, OPEN)
     assert court.read(POOL, "waits", GENESIS) == (True, False)
@@ -97,7 +90,7 @@ def test_a_challenge_in_each_of_twenty_epochs(court: Court) -> None:
     for epoch in range(1, 21):
         pot = court.another(epoch.to_bytes(32, "big"), OPEN)
         tree = court.pending(epoch * OPEN, job=pot)
-        case = challenged(court, epoch)
+        case = court.challenged(epoch)
         court.judged(REJECT, REJECT, REJECT, case=case)
         court.wait(WINDOW)
         court.done(8, POOL, "claim", *court.claim_args(tree, 0))
@@ -135,7 +128,7 @@ def test_nothing_promised_is_reclaimed_at_any_state_of_a_round(
         elif step == "drawn":
             tree = court.pending(0, 0, OPEN, job=pot)
         elif step == "frozen":
-            case = challenged(court, 1)
+            case = court.challenged(1)
         elif step == "voided":
             court.judged(UPHOLD, UPHOLD, UPHOLD, case=case)
         elif step == "restored":
