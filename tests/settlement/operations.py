@@ -10,6 +10,7 @@ HUGE = 2**256 - 1
 STEPS = """
     fund topUp reserve anchor handBack expire settle reclaim commit claim batch slash
     commit fallback prove demand answer unanswered restore
+    commit accuse challenge challenge judge judge judge judge
     open voucher many sweep startClose close deposit unbond withdraw payout model transfer wait wait
 """
 NAMES = STEPS.split()

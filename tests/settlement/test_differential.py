@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol import typed_data
-from protocol.ids import address_bytes
 from protocol.params import OPEN
 from settlement import claims, vouchers
+from tests.settlement.courtroom import SMALL_COURT, Courtroom
 from tests.settlement.operations import HUGE, OPS, Op, payer
-from tests.settlement.pair import ACCOUNTS, CHAIN_ID, KEYS, TREASURY, Pair
+from tests.settlement.pair import ACCOUNTS, CHAIN_ID, KEYS, PARAMS, TREASURY, Pair
 
 POOL = claims.GENESIS_POOL
 OWNERS = 4  # accounts 1..4 are registered operators, 1..3 sit on both quorums
@@ -26,7 +26,8 @@ class Story:
     """Turns steps into calls that are often valid, from what the chain says now."""
 
     def __init__(self) -> None:
-        self.pair = Pair()
+        self.pair = Pair(SMALL_COURT)
+        self.court = Courtroom(self.pair)
         self.committed: list[tuple[typed_data.EpochCommit, dict[int, int]]] = []
         self.trees: dict[bytes, Any] = {}
         self.demands = [b"?" * 32]
@@ -42,9 +43,12 @@ class Story:
         assert self.pair.write(0, "OpenToken", "transfer", ACCOUNTS[5], 40 * OPEN)
         for owner in range(1, OWNERS + 1):
             assert self.pair.write(0, "WorkerStake", "deposit", ACCOUNTS[owner], 20 * OPEN)
+            assert self.pair.write(owner, "WorkerStake", "enlist", True)
         self.do_fund(Op("a job", 0, 0, 0, 20 * OPEN))
         self.do_fund(Op("a fee pot", 0, 3, 0, 3 * OPEN))
         self.do_open(Op("a channel", 0, 0, 1, 20 * OPEN))
+        self.do_reserve(Op("a unit", 4, 0, 1, 0))
+        self.pair.wait(2 * PARAMS.court.epoch_seconds)  # from then on jurors are drawn
 
     def step(self, op: Op) -> None:
         """Do one step on both sides; Pair compares them."""
@@ -134,7 +138,8 @@ class Story:
         earned = {**before, op.other % OWNERS: before.get(op.other % OWNERS, 0) + added}
         if op.amount == 7 and earned.get(1):
             earned = {**earned, 1: earned[1] - 1, 2: earned.get(2, 0) + 1}
-        leaves = OWNERS - (op.who == 3 and not earned.get(3))
+        earned = {index: amount for index, amount in earned.items() if amount}
+        leaves = OWNERS - (op.who == 3 and 3 not in earned)
         tree = claims.tree_of(ACCOUNTS[1 : leaves + 1], earned)
         defect = op.which if op.who == 5 else -1
         facts = (
@@ -231,16 +236,17 @@ class Story:
         return self.pair.write(op.who, "FraudProofs", function, *args)
 
     def do_slash(self, op: Op) -> None:
-        reporter = bytes(20) if op.other % 2 else address_bytes(ACCOUNTS[op.other])
-        op = self.holder(op)
-        amount = op.amount if op.other == 5 else min(op.amount, 3 * OPEN)
-        order = typed_data.Slash(
-            address_bytes(ACCOUNTS[op.who]), self.unit(op), amount, b"e" * 32, reporter
-        )
-        domain = self.domain("Arbiter")
-        signatures = [typed_data.sign(key, order.digest(domain)) for key in KEYS[2:4]]
-        args = claims.slash_args(order, domain, signatures)
-        self.pair.write(op.who, "Arbiter", "order", *args)
+        self.do_anchor(op)
+        self.court.order(self.holder(op), self.unit(op), self.domain("Arbiter"))
+
+    def do_accuse(self, op: Op) -> None:
+        self.court.accuse(op, self.unit(op))
+
+    def do_challenge(self, op: Op) -> None:
+        self.court.challenge(op, POOL)
+
+    def do_judge(self, op: Op) -> None:
+        self.court.judge(op)
 
     def channel(self, op: Op) -> tuple[int, bytes]:
         return self.opened[-1 - op.which % len(self.opened)]
@@ -327,6 +333,7 @@ class Story:
         balances = {holder: read("OpenToken", "balanceOf", holder) for holder in holders}
         assert sum(balances.values()) == read("OpenToken", "totalSupply")
         assert balances[TREASURY] >= 0
+        assert not balances[addresses["Arbiter"]]
         bonded = 0
         for account in ACCOUNTS[:6]:
             stake, locked = (read("WorkerStake", f, account) for f in ("stakeOf", "lockedOf"))
@@ -336,7 +343,11 @@ class Story:
         for unit in self.units:
             read("AttributionPool", "unitOf", unit)
             read("WorkerStake", "lockOf", unit)
+        for case in self.court.cases:
+            read("Arbiter", "caseOf", case)
         read("AttributionPool", "activeHead", POOL)
+        read("AttributionPool", "waits", POOL)
+        read("AttributionPool", "clockOf", POOL)
         read("AttributionPool", "pendingHead", POOL)
         _, _, total, funded, claimed = read("AttributionPool", "poolOf", POOL)
         assert claimed <= total <= funded
