@@ -4,7 +4,6 @@ The runner hands each node its config and the network file, funds it, asks what 
 nodes' own APIs, and reads what happened from the chain and from those APIs. It decides nothing.
 """
 
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -29,6 +28,7 @@ from simnet.processes import Group, environment, give
 from simnet.scenario import NodePlan, Scenario, ShardPlan
 from simnet.show import Progress
 from simnet.simulation import shard_rows
+from simnet.strikes import Strikes
 from simnet.treasury import Seat, Treasury
 
 CHAIN_ID = 31_337
@@ -83,6 +83,7 @@ class Demo:
         self.job: Json = {}
         self.answer: Json = {}
         self.gone: dict[str, str] = {}  # members that ended in mid-run, and how
+        self.strikes = Strikes(scenario.faults, self.group, self._restart, progress.warn)
         self.treasury: Treasury
         self.network: NetworkFile
         self._busy = [n.name for r in ("worker", "verifier") for n in scenario.with_role(r)]
@@ -195,21 +196,19 @@ class Demo:
 
     def run(self) -> None:
         """Data, job, attribution, payment, answer, payment of the answer."""
-        self._strike("data")
+        self.strikes.begin("data")
         self._publish()
         self._post_job()
-        self._strike("job")
+        self.strikes.begin("job")
         self._follow_job()
-        self._strike("answer")
+        self.strikes.begin("answer")
         self._chat()
         self._follow_answer()
 
-    def _strike(self, stage: str) -> None:
-        """The scenario's faults: SIGKILL, without a word to anybody."""
-        for fault in self.scenario.faults:
-            if fault.stage == stage:
-                self.progress.warn(f"fault: SIGKILL of {fault.node}")
-                self.group.processes[fault.node].signal(signal.SIGKILL)
+    def _restart(self, name: str) -> None:
+        self._launch(self.members[name].plan, self.folder / "network.toml")
+        self.group.processes[name].ready()
+        self.gone.pop(name, None)
 
     @property
     def builder(self) -> Member:
@@ -278,7 +277,7 @@ class Demo:
         )
         busy = self._busy[self._turn % len(self._busy)]
         self._turn += 1
-        if busy not in self.gone:
+        if self._alive(busy):
             self.progress.tick(f"{busy}: {self.members[busy].get('status')['duty']}")
 
     def _epochs(self) -> int:
@@ -331,7 +330,7 @@ class Demo:
         return int(self.treasury.read("OpenToken", "balanceOf", address))
 
     def _alive(self, name: str) -> bool:
-        return name not in self.gone
+        return name not in self.gone and name not in self.strikes.frozen
 
     def _wait(
         self,
@@ -357,7 +356,8 @@ class Demo:
             time.sleep(POLL_S)
 
     def _look(self) -> None:
-        """Notice processes that have ended; without its chain nothing can be settled."""
+        """Do what is due, and notice processes that have ended; without a chain nothing is settled."""
+        self.strikes.look()
         for name, process in self.group.processes.items():
             if process.alive or name in self.gone:
                 continue

@@ -104,7 +104,9 @@ class Group:
         self.stop()
 
     def add(self, name: str, command: Sequence[str], log: Path, user: int | None = None) -> Process:
-        """Start a named process."""
+        """Start a named process, for the first time or again."""
+        if name in self.processes:
+            self.processes[name].close()
         process = Process(name, [sys.executable, *command], log, self.env, user)
         self.processes[name] = process
         process.start()

@@ -13,10 +13,11 @@ from platformdirs import user_cache_path
 from rich.console import Console
 
 from node.home import default_home
-from protocol.errors import OpenLedgerError
+from protocol.errors import OpenLedgerError, OperatorError
 from simnet import report as reports
 from simnet.demo import Demo
-from simnet.scenario import load_scenario
+from simnet.outcome import Outcome, of_report
+from simnet.scenario import Scenario, load_scenario
 from simnet.show import Progress, money, print_report, table
 from simnet.simulation import simulate
 
@@ -93,6 +94,42 @@ def run_simulation(scenario: str = "demo", seed: int = 1, as_json: bool = False)
     if not good:
         console.print(f"repeat it: openledger simnet sim {scenario} --seed {seed}")
     return 0 if good else 1
+
+
+def run_comparison(report: Path, scenario: str) -> int:
+    """The outcome of real processes beside that of virtual time; 0 when they agree."""
+    console, plan = wide_console(), load_scenario(scenario)
+    real, seed = _read(report, plan)
+    try:
+        simulated = simulate(plan, seed).outcome
+    except TimeoutError as error:
+        console.print(f"in virtual time: {error}")
+        return 1
+    differ = set(real.differences(simulated))
+    rows = [
+        (name, _words(value), _words(getattr(simulated, name)), "no" if name in differ else "yes")
+        for name, value in asdict(real).items()
+    ]
+    console.print(table(f"{plan.name}, seed {seed}", "what|processes|virtual time|same", rows))
+    return 1 if differ else 0
+
+
+def _read(report: Path, plan: Scenario) -> tuple[Outcome, int]:
+    try:
+        found = json.loads(report.read_text())
+        if found["scenario"] != plan.name:
+            raise ValueError(f"it is of the scenario {found['scenario']}")
+        return of_report(plan, found), int(found["seed"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OperatorError(
+            "bad-report",
+            f"{report} cannot be compared with {plan.name}: {error}.",
+            "Write one with: openledger simnet run SCENARIO --report FILE.",
+        ) from error
+
+
+def _words(value: object) -> str:
+    return ", ".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
 
 
 def _once(demo: Demo) -> Json:

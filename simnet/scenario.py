@@ -41,12 +41,23 @@ class DatanetPlan:
     founder: str
 
 
+STAGES = ("data", "job", "answer")
+DOES = ("kill", "freeze", "restart")
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """SIGKILL of a process (a node's name, or ``chain``) right after a stage began: data, job, answer."""
+    """What happens to a process (a node's name, or ``chain``) ``after`` seconds of a stage.
+
+    ``kill`` is SIGKILL, ``freeze`` SIGSTOP for ``lasts`` seconds, ``restart`` SIGKILL and a start with the
+    same home ``lasts`` seconds later. In virtual time a frozen node is one that nothing reaches or leaves.
+    """
 
     node: str
     stage: str
+    does: str = "kill"
+    after: float = 0.0
+    lasts: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +106,9 @@ def load_scenario(name: str) -> Scenario:
         scenario = replace(_scenario(table), name=path.stem if path else name)
     except FileNotFoundError as error:
         raise OperatorError(
-            "unknown-scenario", f"There is no scenario {name!r}.", "Known: demo, or a .toml path."
+            "unknown-scenario",
+            f"There is no scenario {name!r}.",
+            "Known: demo, hurt, or a .toml path.",
         ) from error
     except (KeyError, TypeError, ValueError) as error:
         raise OperatorError(
@@ -105,15 +118,31 @@ def load_scenario(name: str) -> Scenario:
 
 
 def _scenario(table: dict[str, Any]) -> Scenario:
+    if "extends" in table:
+        base = load_scenario(table.pop("extends"))
+        return replace(base, faults=_faults(table, base.nodes))
     nodes = tuple(_node(dict(item)) for item in table.pop("nodes"))
     datanets = tuple(DatanetPlan(**item) for item in table.pop("datanets"))
-    faults = tuple(Fault(**item) for item in table.pop("faults", ()))
+    faults = _faults(table, nodes)
     unknown = set(table) - ({field.name for field in fields(Scenario)} - {"name"})
     if unknown:
         raise ValueError(f"unknown entry {sorted(unknown)[0]!r}")
     if len({node.name for node in nodes}) != len(nodes):
         raise ValueError("two nodes have one name")
     return Scenario(**table, datanets=datanets, nodes=nodes, faults=faults)
+
+
+def _faults(table: dict[str, Any], nodes: tuple[NodePlan, ...]) -> tuple[Fault, ...]:
+    """The faults of a scenario; what a runner could not do is refused before anything starts."""
+    found = tuple(Fault(**item) for item in table.pop("faults", ()))
+    for fault in found:
+        if fault.node not in {"chain", *(node.name for node in nodes)}:
+            raise ValueError(f"a fault of {fault.node!r}, which is no node")
+        if fault.stage not in STAGES or fault.does not in DOES:
+            raise ValueError(f"the fault of {fault.node} has a stage or deed that is not known")
+        if fault.node in ("chain", "builder") and fault.does == "restart":
+            raise ValueError(f"{fault.node} cannot be restarted: the run hangs on it")
+    return found
 
 
 def _node(item: dict[str, Any]) -> NodePlan:

@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, help="The whole network on this machine.
 
 @app.command()
 def run(
-    scenario: Annotated[str, typer.Argument(help="demo, or the path of a .toml scenario.")],
+    scenario: Annotated[str, typer.Argument(help="demo, hurt, or the path of a .toml file.")],
     report: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave network and dashboard up.")] = False,
     seed: Annotated[
@@ -31,7 +31,7 @@ def run(
 @app.command()
 def sim(
     scenario: Annotated[
-        str, typer.Argument(help="demo, a .toml path, or drawn: busy, small, calm.")
+        str, typer.Argument(help="demo, hurt, a .toml path, or drawn: busy, small, calm.")
     ] = "demo",
     named: Annotated[str, typer.Option("--scenario", help="The same by name.")] = "",
     seed: Annotated[int, typer.Option(help="One seed makes everything.")] = 1,
@@ -45,6 +45,15 @@ def sim(
     if plan is not None or chosen in drawn.SCENARIOS:
         raise typer.Exit(drawn.run_drawn(chosen, seed, nodes, hours, plan, as_json))
     raise typer.Exit(_runner().run_simulation(scenario=chosen, seed=seed, as_json=as_json))
+
+
+@app.command()
+def compare(
+    report: Annotated[Path, typer.Argument(help="What `simnet run --report` wrote.")],
+    scenario: Annotated[str, typer.Argument(help="Which scenario that was.")] = "demo",
+) -> None:
+    """Play a run of real processes again in virtual time, and compare what they came to."""
+    raise typer.Exit(_runner().run_comparison(report, scenario))
 
 
 @app.command()

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from simnet import runner
+from simnet.outcome import of_report
 from simnet.scenario import Fault, Scenario, load_scenario
+from simnet.simulation import simulate
 
 pytestmark = pytest.mark.demo
 
@@ -36,6 +38,11 @@ def run(
     report = folder / "report.json"
     status = runner.run_demo(seed=seed, home=folder, report=report, isolate=isolate)
     return status, json.loads(report.read_text()) if report.exists() else {}
+
+
+def alike(plan: Scenario, report: dict[str, Any]) -> tuple[str, ...]:
+    """In what a run of processes and the same scenario in virtual time differ."""
+    return of_report(plan, report).differences(simulate(plan, report["seed"]).outcome)
 
 
 def failed(report: dict[str, Any]) -> list[str]:
@@ -69,9 +76,21 @@ def test_no_node_reads_anothers_home(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_network_finishes_without_a_killed_node(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    status, report = run(tmp_path, monkeypatch, faults=(Fault(name, "job"),))
-    assert name in report["gone"]
+    faults = (Fault(name, "job"),)
+    status, report = run(tmp_path, monkeypatch, faults=faults)
     assert (failed(report), status) == ([], 0)
+    assert name in report["gone"]
+    assert alike(replace(load_scenario("demo"), faults=faults), report) == ()
+
+
+def test_killed_frozen_and_restarted_the_outcome_is_that_of_virtual_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurt = load_scenario("hurt")
+    status, report = run(tmp_path, monkeypatch, faults=hurt.faults)
+    assert (failed(report), status) == ([], 0)
+    assert set(report["gone"]) == {"worker-2"}
+    assert alike(hurt, report) == ()
 
 
 def test_without_the_chain_it_says_why(
