@@ -90,6 +90,12 @@ async def _answers(
     return answers, None
 
 
+async def standing(ctx: Context, found: Attributed, post: Posted) -> bool | None:
+    """Whether no drawn verifier found a receipt wrong; None while they may still answer."""
+    findings = await _findings(ctx, found, post)
+    return None if findings is None else all(finding == "ok" for finding in findings)
+
+
 async def _findings(ctx: Context, found: Attributed, post: Posted) -> list[str] | None:
     """What drawn verifiers said of a receipt in time; None while they may still answer."""
     drawn = await receipt_checkers(ctx, found, post)

@@ -28,9 +28,14 @@ class FundBody(AmountBody):
 
 
 class OpenBody(AmountBody):
-    """POST /channels/open; ``host`` is an operator's address."""
+    """POST /channels/open; ``host`` is an operator's address.
+
+    ``rate`` in OPEN makes it a channel for hosting, paid for each period of ``every`` seconds.
+    """
 
     host: Text
+    rate: Annotated[str, Field(max_length=64)] = ""
+    every: int = 86_400
 
 
 class TopUpBody(AmountBody):
@@ -88,7 +93,7 @@ def _add_channels(app: FastAPI, facade: NodeFacade) -> None:
 
     @app.post("/api/v1/channels/open")
     async def open_channel(body: OpenBody) -> Json:
-        return await facade.money.open_channel(body.host, body.amount)
+        return await facade.money.open_channel(body.host, body.amount, body.rate, body.every)
 
     @app.post("/api/v1/channels/top-up")
     async def top_up(body: TopUpBody) -> Json:

@@ -43,6 +43,7 @@ from node.meet import Meeting
 from node.money import Money
 from node.outbox import OUTBOX, OutboxChain
 from node.reach import Bound
+from node.servable import attributed_job
 from node.slots import FileSlots
 from node.store import open_store
 from p2p.libp2p_host import Libp2pTransport
@@ -190,7 +191,7 @@ class Node:
                 "bad-adapter", f"{adapter!r} is not an adapter id.", ADAPTERS
             ) from error
         try:
-            found = await serve.attributed_job(ctx, wanted)
+            found = await attributed_job(ctx, wanted)
         except PeerError as error:
             raise OperatorError(error.code, f"{error.text}.", ADAPTERS) from error
         blob, receipt = await serve.ask(ctx, wanted, prompt, max_tokens)

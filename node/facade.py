@@ -35,11 +35,13 @@ class MoneyFacade(Protocol):
         ...
 
     async def channels(self) -> list[Json]:
-        """Own channels, each ``{"channel", "payer", "host", "deposit", "spent", "closes_at", "state"}``."""
+        """Own channels, each ``{"channel", "payer", "host", "deposit", "spent", "closes_at", "state",
+        "hosting", "terms"}``; terms are ``{"rate", "every", "served", "missed", "now"}`` of hosting that we pay.
+        """
         ...
 
-    async def open_channel(self, host: str, amount: str) -> Json:
-        """A new channel to a host's operator: also ``channel``."""
+    async def open_channel(self, host: str, amount: str, rate: str = "", every: int = 0) -> Json:
+        """A new channel to a host's operator, for hosting when a rate is given: also ``channel``."""
         ...
 
     async def top_up(self, channel: str, amount: str) -> Json:

@@ -18,6 +18,7 @@ from node import (
     epoch,
     fallback,
     hold,
+    hosting,
     join,
     merge,
     queries,
@@ -135,6 +136,11 @@ async def collect(ctx: Context) -> None:
     await serve.collect_fees(ctx)
 
 
+async def tend_hosts(ctx: Context) -> None:
+    """A model owner probes the hosts that it pays for hosting, and pays what stands."""
+    await hosting.tend_hosts(ctx)
+
+
 async def check_receipts(ctx: Context) -> None:
     """13. Drawn verifiers re-run answers; a receipt that stands is settled in the next epoch."""
     await serve.check_receipts(ctx)
@@ -169,6 +175,7 @@ STAGES = (
     Stage("guard", guard),
     Stage("claim", claim),
     Stage("collect", collect, ("host",)),
+    Stage("hosting", tend_hosts),
     Stage("check-receipts", check_receipts, ("verifier",)),
     Stage("remember", remember),
     Stage("reclaim", reclaim),

@@ -6,7 +6,7 @@ by itself (``openledger stake --keystore``). Amounts are OPEN as decimal text, r
 
 from typing import Any
 
-from node import actions
+from node import actions, hosting, tabs
 from node.context import Context
 from node.epoch import active_bodies, active_epochs, root_of, tree
 from node.facade import Json
@@ -75,19 +75,35 @@ class Money:
                 facts = await self._ctx.seams.chain.read(
                     "InferenceChannels", "channelOf", entry.channel
                 )
-                found.append(_channel(entry.channel, facts))
+                tab = (
+                    await tabs.load(self._ctx, tabs.OwnerTab, entry.channel)
+                    if entry.hosting
+                    else None
+                )
+                mine = tab if tab is not None and entry.payer == me else None
+                found.append({**_channel(entry.channel, facts), "terms": mine and _terms(mine)})
         return found
 
-    async def open_channel(self, host: str, amount: str) -> Json:
-        """Open the next free channel to a host."""
+    async def open_channel(self, host: str, amount: str, rate: str = "", every: int = 0) -> Json:
+        """Open the next free channel to a host; with a ``rate``, one that pays it for hosting."""
         units, ctx = open_units(amount), self._ctx
         ctx.check_current("InferenceChannels")
         operator = checksum(_address(host))
+        if rate:
+            return await self._open_hosting(_address(host), units, open_units(rate), every)
         number = sum(e.payer == ctx.operator for e in ctx.board.channels.values())
         salt = content_id(b"openledger/opened" + number.to_bytes(4, "big"))
         done = await self._pay("InferenceChannels", units, "open", salt, operator, units)
         channel = channel_id(checksum(ctx.operator), salt)
         return {**done, "channel": channel.hex()}
+
+    async def _open_hosting(self, host: bytes, units: int, rate: int, every: int) -> Json:
+        ctx = self._ctx
+        try:
+            channel, receipt = await hosting.open_hosting(ctx, host, units, rate, every)
+        except Reverted as error:
+            raise _refused(ctx, error, "InferenceChannels", "openHosting") from error
+        return {"tx": "0x" + receipt.tx.hex(), "block": receipt.block, "channel": channel.hex()}
 
     async def top_up(self, channel: str, amount: str) -> Json:
         """Add coins to an open channel."""
@@ -179,12 +195,15 @@ class Money:
         try:
             return await self._ctx.write(contract, function, *args)
         except Reverted as error:
-            me = checksum(self._ctx.operator)
-            raise OperatorError(
-                error.code,
-                f"{contract} refused {function}.",
-                f"Check the amount, and what the operator {me} holds: openledger status.",
-            ) from error
+            raise _refused(self._ctx, error, contract, function) from error
+
+
+def _refused(ctx: Context, error: Reverted, contract: str, function: str) -> OperatorError:
+    return OperatorError(
+        error.code,
+        f"{contract} refused {function}.",
+        f"Check the amount, and what the operator {checksum(ctx.operator)} holds: openledger status.",
+    )
 
 
 def open_units(text: str) -> int:
@@ -230,4 +249,15 @@ def _channel(channel: bytes, facts: tuple[str, str, int, int, int, bool, bool]) 
         "spent": str(spent),
         "closes_at": closes_at or None,
         "state": state,
+    }
+
+
+def _terms(tab: tabs.OwnerTab) -> Json:
+    """What an owner pays a host for, and how that went."""
+    return {
+        "rate": str(tab.rate),
+        "every": tab.every,
+        "served": tab.served,
+        "missed": tab.missed,
+        "now": tab.now.state,
     }

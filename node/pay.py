@@ -41,10 +41,15 @@ class Counter:
     salt: bytes
 
 
-async def ask(ctx: Context, adapter: bytes, prompt: str, max_tokens: int) -> tuple[bytes, Receipt]:
-    """One paid answer from a host: (receipt's blob id, receipt). Raises OperatorError, PeerError."""
+async def ask(
+    ctx: Context, adapter: bytes, prompt: str, max_tokens: int, host: bytes | None = None
+) -> tuple[bytes, Receipt]:
+    """One paid answer from a host, by default the one with most stake: (receipt's blob id, receipt).
+
+    Raises OperatorError, PeerError.
+    """
     question = _checked(Question(adapter, prompt, max_tokens))
-    at = await _counter(ctx, _host(ctx), adapter)
+    at = await _counter(ctx, host or _host(ctx), adapter)
     async with tabs.lock(ctx, at.channel):
         asked = (await _tab(ctx, at)).asked
         if asked is not None:  # its answer was lost
@@ -116,16 +121,17 @@ async def _request(ctx: Context, at: Counter, question: Question) -> InferReques
         channel=at.channel,
         ceiling=tabs.total(wanted),
         rule_version=version,
-        signature=_sign(ctx, at, wanted),
+        signature=sign(ctx, at.channel, wanted),
     )
     await tabs.save(ctx, at.channel, PayerTab(sums, request))
     return request
 
 
-def _sign(ctx: Context, at: Counter, sums: Sums) -> bytes:
+def sign(ctx: Context, channel: bytes, sums: Sums) -> bytes:
+    """Our signature below the voucher that promises these sums."""
     domain = ctx.contract_domain("InferenceChannels")
     ceiling = tabs.total(sums)
-    return sign_voucher(ctx.keys.operator_key, domain, at.channel, ceiling, sums).signature
+    return sign_voucher(ctx.keys.operator_key, domain, channel, ceiling, sums).signature
 
 
 async def _fund(ctx: Context, at: Counter, needed: int, amount: int) -> None:
@@ -168,7 +174,7 @@ async def _finish(ctx: Context, at: Counter, asked: InferRequest) -> tuple[bytes
     ctx.note("chat", f"asking {checksum(at.host)}")
     sums = (await _tab(ctx, at)).sums
     try:
-        answer = unpack(InferAnswer, await _call(ctx, at.host, INFER_PROTOCOL, pack(asked)))
+        answer = unpack(InferAnswer, await call(ctx, at.host, INFER_PROTOCOL, pack(asked)))
     except PeerError as error:
         if error.code == "refused":
             await tabs.save(ctx, at.channel, PayerTab(sums))
@@ -176,7 +182,7 @@ async def _finish(ctx: Context, at: Counter, asked: InferRequest) -> tuple[bytes
     receipt = await ctx.fetch_value(Receipt, answer.receipt, at.host)
     check(ctx, asked, answer, receipt, at.host, tabs.total(sums))
     sums = tabs.grown(sums, asked.adapter, asked.rule_version, receipt.fee)
-    signature = _sign(ctx, at, sums)
+    signature = sign(ctx, at.channel, sums)
     version = asked.rule_version
     note = VoucherNote(at.channel, asked.adapter, version, tabs.total(sums), signature)
     await tabs.save(ctx, at.channel, PayerTab(sums, None, note))
@@ -216,11 +222,11 @@ async def _acknowledge(ctx: Context, at: Counter) -> None:
     if tab.note is None:
         return
     if tabs.settled(ctx, at.channel) < tab.note.cumulative:
-        await _call(ctx, at.host, VOUCHER_PROTOCOL, pack(tab.note))
+        await call(ctx, at.host, VOUCHER_PROTOCOL, pack(tab.note))
     await tabs.save(ctx, at.channel, replace(tab, note=None))
 
 
-async def _call(ctx: Context, host: bytes, protocol: str, body: bytes) -> bytes:
+async def call(ctx: Context, host: bytes, protocol: str, body: bytes) -> bytes:
     """One exchange with a host, repeated when it is lost. Raises PeerError; ``refused`` says why."""
     peer = ctx.peer_of(host)
     if peer is None:

@@ -6,11 +6,11 @@ acknowledged, and without an acknowledgement it claims the ceiling that the requ
 
 from dataclasses import dataclass, replace
 
-from node import receipts, tabs
-from node.attribute import Attributed, attributed, finished_jobs
+from node import hosting, receipts, tabs
 from node.context import Context
 from node.pay import ask
 from node.receipts import check_receipts, receipt_checkers
+from node.servable import attributed_job
 from node.tabs import HostTab, Sums
 from protocol.codec import pack, unpack
 from protocol.errors import PeerError
@@ -20,22 +20,12 @@ from protocol.params import Params, in_open
 from settlement.vouchers import SignedVoucher, verify_voucher
 from tasks.entries import ChannelEntry
 
-__all__ = ["ask", "attributed_job", "check_receipts", "collect_fees", "receipt_checkers"]
+__all__ = ["ask", "check_receipts", "collect_fees", "receipt_checkers"]
 
 CHANNEL_WAIT_S = 10.0  # a channel's block may still be on its way to our endpoint
 CLOCKS_S = 30  # heads of payer and host may differ by so much
 SWEEP_S = 10  # what is claimed within it is paid out together
 ACKNOWLEDGE_S = 60  # from an answer to the claim of its ceiling
-
-
-async def attributed_job(ctx: Context, adapter: bytes) -> Attributed:
-    """The job behind a servable adapter. Raises PeerError ``unknown-adapter``: never the base's answer."""
-    for item in await finished_jobs(ctx):
-        if item.adapter == adapter:
-            found = await attributed(ctx, item)
-            if found is not None:
-                return found
-    raise PeerError("unknown-adapter", f"no attributed adapter {short(adapter)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +37,17 @@ class Paying:
     closing: bool
 
 
-async def _paying(ctx: Context, channel: bytes, ceiling: int) -> Paying:
-    """The channel, once its deposit covers ``ceiling``. Raises PeerError."""
+async def _paying(ctx: Context, channel: bytes, ceiling: int, for_hosting: bool = False) -> Paying:
+    """The channel, once its deposit covers ``ceiling``. Raises PeerError.
+
+    No answer is served on a channel for hosting, and no hosting is paid from one for answers.
+    """
     deadline = ctx.seams.clock.monotonic() + CHANNEL_WAIT_S
     while True:
-        payer, host, deposit, _, closes_at, closed, hosting = await ctx.seams.chain.read(
+        payer, host, deposit, _, closes_at, closed, kind = await ctx.seams.chain.read(
             "InferenceChannels", "channelOf", channel
         )
-        ours = host == checksum(ctx.operator) and not closed and not hosting
+        ours = host == checksum(ctx.operator) and not closed and kind is for_hosting
         if ours and deposit >= ceiling:
             return Paying(payer, deposit, closes_at != 0)
         if ctx.seams.clock.monotonic() >= deadline:
@@ -148,6 +141,11 @@ def _published(ctx: Context, tab: HostTab) -> bool:
 async def serve_voucher(ctx: Context, peer: str, request: bytes) -> bytes:
     """Take the payer's acknowledgement of what was delivered; a repeated one changes nothing."""
     note = unpack(VoucherNote, request)
+    entry = ctx.board.channels.get(note.channel)
+    if entry is not None and entry.hosting:
+        channel = await _paying(ctx, note.channel, note.cumulative, for_hosting=True)
+        await hosting.take_voucher(ctx, note, channel.payer)
+        return b""
     channel = await _paying(ctx, note.channel, note.cumulative)
     async with tabs.lock(ctx, note.channel):
         tab = await tabs.load(ctx, HostTab, note.channel)
@@ -170,7 +168,8 @@ async def collect_fees(ctx: Context) -> None:
         lock = tabs.lock(ctx, channel.channel)
         if channel.host == ctx.operator and not lock.locked():  # else it is being answered on
             async with lock:
-                await ctx.attempt("collect", _collect, channel)
+                act = hosting.collect_hosting if channel.hosting else _collect
+                await ctx.attempt("collect", act, channel)
         if channel.host == ctx.operator:
             await ctx.attempt("collect", _sweep, channel.channel)
 

@@ -12,7 +12,7 @@ import trio
 
 from node.context import Context
 from protocol.codec import pack, unpack
-from protocol.ids import Hash
+from protocol.ids import Hash, Name
 from protocol.messages import InferAnswer, InferRequest, VoucherNote
 from settlement.vouchers import SignedVoucher, Usage
 
@@ -46,7 +46,43 @@ class PayerTab:
     note: VoucherNote | None = None
 
 
-T = TypeVar("T", HostTab, PayerTab)
+@dataclass(frozen=True, slots=True)
+class Period:
+    """What an owner knows of one period of hosting.
+
+    ``state``: ``waiting`` for its moment ``due``, ``asked`` while verifiers re-run the answer, then
+    ``served`` or ``missed``; ``nothing`` when no model could be asked for.
+    """
+
+    number: int = 0
+    due: int = 0  # unix seconds, as is ``asked``
+    state: Name = "waiting"
+    receipt: Hash = bytes(32)
+    adapter: Hash = bytes(32)
+    asked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerTab:
+    """A model owner's side of a hosting channel; ``rate`` base units for ``every`` seconds."""
+
+    rate: int
+    every: int
+    sums: Sums = ()  # all that was promised
+    now: Period = Period()
+    note: VoucherNote | None = None  # on its way to the host
+    served: int = 0
+    missed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HostedTab:
+    """The host's side of a hosting channel: the last voucher promises all periods."""
+
+    voucher: SignedVoucher
+
+
+T = TypeVar("T", HostTab, PayerTab, OwnerTab, HostedTab)
 
 
 async def load(ctx: Context, cls: type[T], channel: bytes) -> T | None:
@@ -55,7 +91,9 @@ async def load(ctx: Context, cls: type[T], channel: bytes) -> T | None:
     return unpack(cls, bytes(rows[0][0])) if rows else None
 
 
-async def save(ctx: Context, channel: bytes, tab: HostTab | PayerTab) -> None:
+async def save(
+    ctx: Context, channel: bytes, tab: HostTab | PayerTab | OwnerTab | HostedTab
+) -> None:
     """Keep a tab; on disk when this returns."""
     await ctx.seams.store.execute(
         "insert or replace into channels (id, tab) values (?, ?)", (channel, pack(tab))

@@ -354,7 +354,9 @@ class Board(RuleBook, EpochFold):
     def _on_ChannelOpened(self, event: Event, time: int, args: dict[str, Any]) -> None:
         payer, host = address_bytes(args["payer"]), address_bytes(args["host"])
         channel = args["channel"]
-        self.channels[channel] = ChannelEntry(channel, payer, host, args["amount"], event.block)
+        self.channels[channel] = ChannelEntry(
+            channel, payer, host, args["amount"], event.block, hosting=args["hosting"]
+        )
 
     def _on_ChannelToppedUp(self, event: Event, time: int, args: dict[str, Any]) -> None:
         entry = self.channels[args["channel"]]

@@ -178,6 +178,7 @@ class ChannelEntry:
     deposit: int
     block: int
     closing: bool = False  # or closed: it takes no more deposits, and no host serves on it
+    hosting: bool = False  # paid by periods served, not by answers
 
 
 @dataclass(frozen=True, slots=True)

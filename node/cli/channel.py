@@ -21,11 +21,21 @@ def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
         print_json(value)
         return
     rows = [
-        (c["channel"], short(c["payer"]), short(c["host"] or ""), money(c["deposit"]), money(c["spent"]), c["state"])
+        (
+            c["channel"],
+            short(c["payer"]),
+            short(c["host"] or ""),
+            money(c["deposit"]),
+            money(c["spent"]),
+            c["state"],
+            _hosting(c),
+        )
         for c in value
-    ]  # fmt: skip
+    ]
     empty = "No channel yet: `openledger chat` opens one, or `openledger channel open`."
-    print_table(["Channel", "Payer", "Host", "Deposit", "Spent", "State"], rows, empty)
+    columns = ["Channel", "Payer", "Host", "Deposit", "Spent", "State", "Hosting"]
+    shown = len(columns) if any(c["hosting"] for c in value) else -1  # rare, and the table is wide
+    print_table(columns[:shown], [row[:shown] for row in rows], empty)
 
 
 @app.command(name="open")
@@ -33,10 +43,13 @@ def open_(
     context: typer.Context,
     host: Annotated[str, typer.Argument(help="Operator of the host: openledger peers.")],
     amount: Amount,
+    hosting: Annotated[str, typer.Option(help="OPEN a period for hosting your models.")] = "",
+    every: Annotated[int, typer.Option(help="Seconds of a period of hosting.")] = 86_400,
     as_json: JsonFlag = False,
 ) -> None:
-    """Deposit coins of the operator account for one host."""
-    _did(context, "open", {"host": host, "amount": amount}, as_json)
+    """Deposit coins of the operator account for one host: for its answers, or for hosting."""
+    terms = {"rate": hosting, "every": every} if hosting else {}
+    _did(context, "open", {"host": host, "amount": amount, **terms}, as_json)
 
 
 @app.command(name="top-up")
@@ -56,10 +69,20 @@ def close(context: typer.Context, channel: Channel, as_json: JsonFlag = False) -
         print_line("Run the same command after that: the rest comes back then.")
 
 
-def _did(context: typer.Context, act: str, body: dict[str, str], as_json: bool) -> dict[str, Any]:
+def _did(context: typer.Context, act: str, body: dict[str, Any], as_json: bool) -> dict[str, Any]:
     value: dict[str, Any] = client.post(home_of(context), f"channels/{act}", body)
     if as_json:
         print_json(value)
     else:
         print_line(f"Channel {value['channel']}, transaction {value['tx']}")
     return value
+
+
+def _hosting(channel: dict[str, Any]) -> str:
+    """What a channel pays for hosting, and how that went."""
+    if not channel["hosting"]:
+        return ""
+    if (terms := channel["terms"]) is None:
+        return "yes"
+    counts = f"{terms['served']} served, {terms['missed']} missed"
+    return f"{money(terms['rate'])} / {terms['every']} s: {counts}"

@@ -14,6 +14,13 @@ OPENED = {
     "spent": str(OPEN // 2),
     "closes_at": None,
     "state": "open",
+    "hosting": False,
+    "terms": None,
+}
+HOSTED = {
+    **OPENED,
+    "hosting": True,
+    "terms": {"rate": str(OPEN // 2), "every": 86_400, "served": 3, "missed": 1, "now": "served"},
 }
 FAKE_PROOF = {
     "epoch": 1,
@@ -36,7 +43,7 @@ def fake_money(name: str) -> Any:
         "withdraw": {**DONE, "withdrawn": str(20 * OPEN), "payout": HOST},
         "unbonding": LEAVING,
         "fund": DONE,
-        "channels": [OPENED],
+        "channels": [OPENED, HOSTED],
         "open_channel": {**DONE, "channel": CHANNEL},
         "top_up": {**DONE, "channel": CHANNEL},
         "close_channel": {**DONE, **OPENED, "closes_at": 1_800_000_000, "state": "closing"},
