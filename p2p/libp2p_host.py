@@ -295,11 +295,14 @@ class Libp2pTransport:
 
     async def _ping(self, peer: PeerId) -> None:
         """One echo of every connection to the peer: a dead one beside a living one is not used."""
+        async with trio.open_nursery() as nursery:
+            for conn in conns_of(self._swarm(), ID.from_string(peer)):
+                if isinstance(conn.muxed_conn, WholeYamux) and not conn.is_closed:
+                    nursery.start_soon(self._echo, conn.muxed_conn)
+
+    async def _echo(self, conn: WholeYamux) -> None:
         with Guard(self._counts, "ping", LIBRARY):
-            async with trio.open_nursery() as nursery:
-                for conn in conns_of(self._swarm(), ID.from_string(peer)):
-                    if isinstance(conn.muxed_conn, WholeYamux) and not conn.is_closed:
-                        nursery.start_soon(conn.muxed_conn.echo)
+            await conn.echo()
 
     async def _drop(self, peer: PeerId) -> None:
         network, target = self._swarm(), ID.from_string(peer)
