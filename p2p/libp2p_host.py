@@ -34,8 +34,9 @@ from p2p.inbox import Inbox
 from p2p.libp2p_gate import Gate
 from p2p.libp2p_gossip import LIBRARY, CountedGossip, GuardedPubsub
 from p2p.libp2p_links import conns_of, knock, last_moment, links_of, peer_info
+from p2p.libp2p_openings import Openings
 from p2p.libp2p_relay import CIRCUIT, Relays
-from p2p.libp2p_requests import Requests, opened
+from p2p.libp2p_requests import Requests
 from p2p.libp2p_yamux import YAMUX, WholeYamux
 from p2p.listen import check_free, own_ips, spread
 from p2p.liveness import Liveness
@@ -90,6 +91,7 @@ class Libp2pTransport:
         self._gate = Gate(self._counts, slots or Slots(), self._banned, self._staked)
         self._inbox = Inbox(clock, self._counts, self.blame)
         self._services = Services(self._counts, self.blame)
+        self._openings = Openings(self._reset)
         self._requests = Requests(self._services, self._open_stream, self._reset)
         self._streams = StreamGuard(self._counts, LIBRARY, self.blame)
         self._liveness = Liveness(clock, self._counts, self._ping, self._drop)
@@ -348,7 +350,8 @@ class Libp2pTransport:
     async def _open_stream(self, peer: ID, protocols: list[TProtocol]) -> INetStream:
         host, nursery = self._running_host(), self._nursery
         assert nursery is not None
-        return await opened(nursery, partial(host.new_stream, peer, protocols), self._reset)
+        act = partial(host.new_stream, peer, protocols)
+        return await self._openings.open(nursery, str(peer), act)
 
     # ---- gossip
 

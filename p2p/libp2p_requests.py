@@ -17,16 +17,16 @@ from libp2p.peer.id import ID
 from p2p.framing import FrameReader, encode_frame, open_response
 from p2p.guard import Guard
 from p2p.libp2p_gossip import LIBRARY, WRITE_SECONDS
+from p2p.libp2p_openings import Reset
 from p2p.service import Services
 from protocol.errors import PeerError
 from protocol.seams import Ask, PeerId
 
 READ_SECONDS = 10.0  # for a peer to send its whole request, and between two of one stream
-OPEN_SECONDS = 10.0
+CLOSE_SECONDS = 10.0
 WRITE_BYTES = 65_507  # one yamux frame in one Noise message; the library's own cut needs two
 
 Open = Callable[[ID, list[TProtocol]], Awaitable[INetStream]]
-Reset = Callable[[INetStream], Awaitable[None]]
 
 
 class Requests:
@@ -57,7 +57,7 @@ class Requests:
 
         try:
             yield ask
-            with Guard(Counter(), "close", LIBRARY), trio.fail_after(OPEN_SECONDS):
+            with Guard(Counter(), "close", LIBRARY), trio.fail_after(CLOSE_SECONDS):
                 await stream.close()
         except BaseException:
             await self._reset(stream)
@@ -111,36 +111,6 @@ def _request_error(peer: PeerId, protocol: str, error: BaseException | None) -> 
             return PeerError("refused", "unknown-protocol")
         case _:
             return PeerError("unreachable", f"{peer}: {protocol}: {error!r}")
-
-
-async def opened(
-    nursery: trio.Nursery, open_stream: Callable[[], Awaitable[INetStream]], reset: Reset
-) -> INetStream:
-    """A stream that ``nursery`` opens: its waiter may be cancelled, the library may not.
-
-    Cut short it keeps the stream's slot, and the peer waits 30 s for the name of a protocol.
-    Raises what ``open_stream`` raises, and trio.TooSlowError after OPEN_SECONDS.
-    """
-    send, receive = trio.open_memory_channel[INetStream | Exception](0)
-
-    async def run() -> None:
-        result: INetStream | Exception
-        with Guard(Counter(), "open", LIBRARY) as guard, trio.fail_after(OPEN_SECONDS):
-            result = await open_stream()
-        if guard.tripped is not None:
-            result = guard.tripped
-        try:
-            await send.send(result)
-        except trio.BrokenResourceError:  # nobody waits for it any more
-            if not isinstance(result, Exception):
-                await reset(result)
-
-    with receive:
-        nursery.start_soon(run)
-        result = await receive.receive()
-    if isinstance(result, Exception):
-        raise result
-    return result
 
 
 async def write(stream: INetStream, data: bytes) -> None:
