@@ -306,7 +306,7 @@ class Demo:
 
     def _follow_answer(self) -> None:
         self.progress.stage("fee", "the host claims its fee; the answer's own pot is settled")
-        deadline = self.params.attribute_seconds
+        deadline = 2 * self.params.attribute_seconds  # a drawn verifier that is dead has its time
         self._wait(lambda: self._epochs() >= 2, deadline, "the answer's fee was not settled")
         self._wait(self._claimed, 180, "not everyone has claimed the answer's share")
 
