@@ -52,10 +52,8 @@ demo: setup ## a local network of real processes goes once round the loop
 test: setup ## the tests (ARGS are pytest's)
 	@$(BIN)/python -m pytest $(ARGS)
 
-nightly: setup ## long runs over the contracts: forge, models against bytecode, mutants (needs npm)
-	@$(BIN)/python -m tests.contracts.foundry --nightly
-	@$(BIN)/python -m pytest -m slow tests/settlement/test_differential.py
-	@$(BIN)/python -m tests.contracts.mutants
+nightly: setup ## long runs over the contracts, about 40 minutes of one core (needs npm); ARGS name parts
+	@$(BIN)/python -m tests.contracts.nightly $(ARGS)
 
 check: setup ## format, lint, doors, types, layers, contract artifacts
 	@$(BIN)/ruff format --check --quiet . || { \

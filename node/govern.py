@@ -93,8 +93,8 @@ async def propose_rules(
 async def _check_rails(ctx: Context, rules: Rules) -> None:
     """What the registry would refuse the timelock for. Raises OperatorError ``off-the-rails``."""
     read = ctx.seams.chain.read
-    windows = await read(RULES, "minWindow"), await read(RULES, "maxWindow")
-    broken = rules.broken_rail(*windows)
+    fixed = [await read(RULES, name) for name in ("minWindow", "maxWindow", "unitStake")]
+    broken = rules.broken_rail(*fixed)
     if broken:
         raise OperatorError("off-the-rails", f"{broken}.", "Keep the rails, which no vote moves.")
 

@@ -36,7 +36,7 @@ class Rules:
         """The struct as the contract takes it."""
         return astuple(self)
 
-    def broken_rail(self, min_window: int, max_window: int) -> str:
+    def broken_rail(self, min_window: int, max_window: int, unit_stake: int) -> str:
         """The first rail of the contract that these rules break, in words; '' when they keep all."""
         to_model = self.fee_owner_bps + self.fee_lineage_bps
         fee = self.fee_contributors_bps + self.fee_host_bps + to_model + self.fee_treasury_bps
@@ -54,6 +54,7 @@ class Rules:
             "samples must be at least 2": self.samples >= 2,
             "verifiers must be at least 2": self.verifiers >= 2,
             "unit_stake must be at least 4 x unit_pay": self.unit_stake >= 4 * self.unit_pay,
+            f"unit_stake is {unit_stake} for ever": self.unit_stake == unit_stake,
             "slash exceeds unit_stake": self.slash <= self.unit_stake,
             f"window_seconds must lie in {min_window}..{max_window}": min_window
             <= self.window_seconds

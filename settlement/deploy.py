@@ -89,6 +89,13 @@ class DeployParams:
                 f"unbonding takes {self.unbonding_seconds} s, a window and its juries {needed} s.",
                 "Make unbonding_seconds longer than both together.",
             )
+        if (self.window, self.unit_stake) != (self.rules.window_seconds, self.rules.unit_stake):
+            raise OperatorError(
+                "bad-deploy",
+                f"the pool has a window of {self.window} s and {self.unit_stake} a unit, version 1 of"
+                f" the rules {self.rules.window_seconds} s and {self.rules.unit_stake}.",
+                "Give both the same: a rule that no contract keeps is none.",
+            )
 
 
 def terms_of(

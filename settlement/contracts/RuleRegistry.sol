@@ -23,6 +23,8 @@ contract RuleRegistry is IRuleRegistry, ISuccessors, Guardian {
     uint256 public immutable minWindow;
     /// @inheritdoc IRuleRegistry
     uint256 public immutable maxWindow;
+    /// @inheritdoc IRuleRegistry
+    uint256 public immutable unitStake;
 
     /// Starts by version - 1; they never fall.
     uint64[] private _starts;
@@ -40,6 +42,7 @@ contract RuleRegistry is IRuleRegistry, ISuccessors, Guardian {
         timelock = timelock_;
         minWindow = minWindow_;
         maxWindow = maxWindow_;
+        unitStake = genesis.unitStake;
         _checkPot(genesis);
         _checkFee(genesis);
         _checkWork(genesis);
@@ -131,11 +134,12 @@ contract RuleRegistry is IRuleRegistry, ISuccessors, Guardian {
         if (sum != ALL_BPS) revert OffTheRails("fee");
     }
 
-    function _checkWork(Rules memory r) private pure {
+    function _checkWork(Rules memory r) private view {
         if (r.samples < MIN_SAMPLES) revert OffTheRails("samples");
         if (r.verifiers < MIN_VERIFIERS) revert OffTheRails("verifiers");
         // 4 R < 2**130 cannot overflow 256 bits.
-        if (r.unitStake < MIN_STAKE_PER_PAY * r.unitPay) revert OffTheRails("unitStake");
+        bool covered = r.unitStake >= MIN_STAKE_PER_PAY * r.unitPay;
+        if (!covered || r.unitStake != unitStake) revert OffTheRails("unitStake");
         if (r.slash > r.unitStake) revert OffTheRails("slash");
     }
 

@@ -28,6 +28,7 @@ class RuleRegistry(Guardian):
         super().__init__(env, address, guardian)
         self._timelock = timelock
         self._windows = windows
+        self._unit_stake = genesis.unit_stake
         self._is_contract = is_contract
         self._versions: Slot[tuple[tuple[int, Rules], ...]] = Slot(env, ())  # start, rules
         self._successors: Table[str, str] = Table(env, ZERO_ADDRESS)
@@ -76,6 +77,9 @@ class RuleRegistry(Guardian):
     def maxWindow(self) -> int:
         return self._windows[1]
 
+    def unitStake(self) -> int:
+        return self._unit_stake
+
     def successorOf(self, old: str) -> str:
         return self._successors[old]
 
@@ -107,7 +111,7 @@ class RuleRegistry(Guardian):
             "fee": fee == ALL_BPS,
             "samples": r.samples >= 2,
             "verifiers": r.verifiers >= 2,
-            "unitStake": r.unit_stake >= 4 * r.unit_pay,
+            "unitStake": self._unit_stake == r.unit_stake >= 4 * r.unit_pay,
             "slash": r.slash <= r.unit_stake,
             "window": self._windows[0] <= r.window_seconds <= self._windows[1],
         }

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from protocol.errors import Reverted
+from protocol.errors import OperatorError, Reverted
 from settlement.models.ledger import Env
 from settlement.models.world import build
+from tests.contracts.court import Court
 from tests.contracts.scene import Scene
 from tests.settlement.pair import ACCOUNTS, CHAIN_ID, KEYS, PARAMS, START
 
@@ -67,6 +68,7 @@ OFF = {
     "samples": (0, 1),
     "verifiers": (0, 1),
     "unit_pay": (PARAMS.rules.unit_stake // 4 + 1,),
+    "unit_stake": (PARAMS.unit_stake - 1, PARAMS.unit_stake + 1),
     "slash": (PARAMS.rules.unit_stake + 1,),
     "window_seconds": (4, 21),
 }
@@ -108,6 +110,23 @@ def test_no_version_starts_in_the_past_or_before_another(boxed: Scene) -> None:
     for start in (0, boxed.now, 2**64):
         assert boxed.would(timelock, RULES, "append", rules, start) == "StartTooEarly"
     assert not boxed.would(timelock, RULES, "append", rules, boxed.now + 1)
+
+
+def test_the_greatest_slash_that_can_be_voted_is_what_a_unit_locks() -> None:
+    """Whatever is voted, an order for it is not refused as above the lock."""
+    court = Court()
+    most = replace(PARAMS.rules, slash=PARAMS.rules.unit_stake)
+    assert not most.broken_rail(PARAMS.min_window, PARAMS.max_window, PARAMS.unit_stake)
+    assert court.read(RULES, "unitStake") == court.read("AttributionPool", "unitStake")
+    court.order(most.slash)
+    over = replace(most, unit_stake=most.unit_stake + 1, slash=most.unit_stake + 1)
+    assert over.broken_rail(PARAMS.min_window, PARAMS.max_window, PARAMS.unit_stake)
+
+
+@pytest.mark.parametrize("field", ["unit_stake", "window"])
+def test_a_pool_that_keeps_other_rules_than_version_1_is_not_deployed(field: str) -> None:
+    with pytest.raises(OperatorError, match="bad-deploy"):
+        replace(PARAMS, **{field: getattr(PARAMS, field) - 1})
 
 
 def test_a_genesis_off_the_rails_is_not_deployed() -> None:

@@ -38,7 +38,9 @@ PARAMS = DeployParams(
     opening_bond=OPEN,
     opening_fine=2 * OPEN,
     close_seconds=15,
-    rules=replace(genesis(SIMNET), window_seconds=10),
+    rules=replace(
+        genesis(SIMNET), window_seconds=10, unit_stake=5 * OPEN, unit_pay=OPEN, slash=5 * OPEN
+    ),
     guardian=ACCOUNTS[7],
     voting=Voting(delay=5, period=20, timelock=10, threshold=1_000 * OPEN, fee=OPEN),
     min_window=5,

@@ -24,7 +24,7 @@ interface IRuleRegistry {
         uint16 verifiers; // r: verifiers a drawn step
         uint32 window; // from an epoch's commit to its claims
         uint128 unitPay; // R: pay of one verified unit; bounds its cost C from above
-        uint128 unitStake; // S: locked under every open unit
+        uint128 unitStake; // S: locked under every open unit; the genesis's in every version
         uint128 checkPay; // of one verdict that the outcome bore out
         uint128 signPay; // of one signed merge
         uint128 slash; // of a unit's stake for upheld fraud
@@ -49,7 +49,8 @@ interface IRuleRegistry {
     /// @dev Rails: contributors get 1,000 to 9,000 bps of a pot and of a fee; the treasury at most
     /// 2,000 bps of a fee; the five parts of a fee sum to 10,000, the owner's and the contributors'
     /// of a pot to at most 10,000; private owners get at most the contributors' part; s >= 2; r >= 2;
-    /// S >= 4 R >= 4 C; slash <= S; minWindow <= window <= maxWindow.
+    /// S >= 4 R >= 4 C; S is the genesis's, because the pool locks just that under every unit; slash <= S,
+    /// so no order for it is above its lock; minWindow <= window <= maxWindow.
     /// @param start unix seconds from which the version is in force.
     function append(Rules calldata rules, uint256 start) external returns (uint32 version);
 
@@ -74,4 +75,7 @@ interface IRuleRegistry {
 
     /// @notice Most seconds that a version's window may have; unbonding takes longer.
     function maxWindow() external view returns (uint256);
+
+    /// @notice The unit's stake of every version: the genesis's, which is AttributionPool.unitStake.
+    function unitStake() external view returns (uint256);
 }
