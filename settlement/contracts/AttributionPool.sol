@@ -54,7 +54,7 @@ contract AttributionPool is IAttributionPool, IChallengeable, PotBook {
 
     /// Coins, and the clock.
     struct Ledger {
-        uint128 funded; // base units ever paid in, less what went back to funders
+        uint128 funded; // base units ever paid in, less what went back to funders; never wraps
         uint40 still; // seconds under challenge so far
         uint40 frozenAt; // unix seconds since when a challenge is undecided; 0: none
     }
@@ -689,10 +689,8 @@ contract AttributionPool is IAttributionPool, IChallengeable, PotBook {
 
     function _paidIn(bytes32 pool, uint256 amount) internal override returns (uint40) {
         if (uint256(pool) >= poolCount) revert UnknownPool(pool);
-        // The supply fits 128 bits, so the transfer that follows fails before this sum could matter.
-        unchecked {
-            _ledger[pool].funded += uint128(amount);
-        }
+        // Checked: coins that were paid out may come back, so what was ever paid in has no other bound.
+        _ledger[pool].funded += uint128(amount);
         return _clock(pool);
     }
 

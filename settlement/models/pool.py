@@ -370,6 +370,8 @@ class AttributionPool(PoolViews):
 
     def _paid_in(self, pool: bytes, amount: int) -> int:
         at = self._known(pool)
+        if at.funded + amount > MAX_UINT128:
+            raise revert("Panic", 0x11)
         self._put(pool, funded=at.funded + amount)
         return self.clockOf(pool)
 

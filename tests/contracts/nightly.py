@@ -17,7 +17,14 @@ PYTHON = (sys.executable, "-m")
 FORGE = (*PYTHON, "tests.contracts.foundry", "--nightly", "--threads", "1", "--match-test")
 # Cheap ones first.
 PARTS = {
-    "differential": (*PYTHON, "pytest", "-q", "-m", "slow", "tests/settlement/test_differential.py"),
+    "differential": (
+        *PYTHON,
+        "pytest",
+        "-q",
+        "-m",
+        "slow",
+        "tests/settlement/test_differential.py",
+    ),
     "slither": (*PYTHON, "tests.contracts.static"),
     "halmos": (*PYTHON, "tests.contracts.symbolic"),
     "mutants": (*PYTHON, "tests.contracts.mutants"),

@@ -99,43 +99,6 @@ def test_a_challenge_in_each_of_twenty_epochs(court: Court) -> None:
     assert court.read(POOL, "poolOf", GENESIS)[4] == 20 * OPEN
 
 
-# -- a round's states ---
-
-
-@pytest.mark.parametrize(
-    ("state", "error"),
-    [
-        ("open", "NotIdle"),
-        ("reserved", "NotIdle"),
-        ("anchored", "NotIdle"),
-        ("drawn", "NotSettled"),
-        ("frozen", "NotSettled"),
-        ("voided", "NotSettled"),
-        ("restored", "NotIdle"),
-    ],
-)
-def test_nothing_promised_is_reclaimed_at_any_state_of_a_round(
-    court: Court, state: str, error: str
-) -> None:
-    unit = court.read(POOL, "unitId", ACCOUNTS[3], TASK)
-    pot = court.another(b"k" * 32, 4 * OPEN)
-    steps = ["open", "reserved", "anchored", "drawn", "frozen", "voided", "restored"]
-    for step in steps[1 : steps.index(state) + 1]:
-        if step == "reserved":
-            court.done(3, POOL, "reserve", pot, TASK)
-        elif step == "anchored":
-            court.done(3, POOL, "anchor", unit, b"r" * 32, b"a" * 32)
-        elif step == "drawn":
-            tree = court.pending(0, 0, OPEN, job=pot)
-        elif step == "frozen":
-            case = court.challenged(1)
-        elif step == "voided":
-            court.judged(UPHOLD, UPHOLD, UPHOLD, case=case)
-        elif step == "restored":
-            restored(court, tree, pot, OPEN)
-    assert court.refused(0, POOL, "reclaim", pot) == error
-
-
 # -- what a commit cites ---
 
 
@@ -159,16 +122,28 @@ def test_a_guardian_pauses_commits_and_never_a_claim(scene: Scene) -> None:
     scene.done(5, POOL, "commit", *args)
 
 
-def test_the_greatest_total_is_128_bits() -> None:
+def test_a_pool_s_total_ends_at_128_bits_with_every_coin_paid() -> None:
+    """The supply's greatest size, and all of it earned: coins that were paid come back as pots.
+
+    The last root's total is 2**128 - 1. The pool takes no coin more, so none can be lost in it.
+    """
     most = 2**128 - 1
     scene = Scene(replace(PARAMS, supply=most))
-    rich = most - 6 * 100 * OPEN
+    scene.wait(PARAMS.reclaim_seconds)
+    scene.done(0, POOL, "reclaim", scene.job)
     for who in (1, 2):
-        scene.done(0, "WorkerStake", "deposit", ACCOUNTS[who], rich // 3)
-    pot = scene.another(b"m" * 32, rich // 4)
-    tree = scene.settle(0, rich // 4, job=pot)
-    scene.done(8, POOL, "claim", *scene.claim_args(tree, 1))
-    assert scene.balance(6) == rich // 4
+        scene.done(0, "WorkerStake", "deposit", ACCOUNTS[who], most // 4)
+    for turn in range(1, 5):
+        total = turn * (most // 4) if turn < 4 else most
+        pot = scene.another(bytes([turn]) * 32, total - scene.total())
+        tree = scene.settle(0, total, job=pot)
+        scene.done(8, POOL, "claim", *scene.claim_args(tree, 1))
+        scene.done(6, "OpenToken", "transfer", ACCOUNTS[0], scene.balance(6))
+    assert scene.read(POOL, "poolOf", GENESIS)[2:] == (most, most, most)
+    assert scene.balance(POOL) == 0
+    assert scene.refused(0, POOL, "fund", b"k" * 32, 1, 1, 30, EVIDENCE) == "Panic"
+    other = scene.done(8, POOL, "openPool", 0, NOBODY).events[0][2]["pool"]
+    scene.another(b"k" * 32, 1, pool=other, pay=1)  # another pool has its own total
 
 
 def test_one_unit_for_ten_thousand_owners(scene: Scene) -> None:

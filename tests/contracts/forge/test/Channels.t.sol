@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IInferenceChannels} from "settlement/interfaces/IInferenceChannels.sol";
+import {IRuleRegistry} from "settlement/interfaces/IRuleRegistry.sol";
 import {ChannelsScene} from "./ChannelsScene.sol";
 
 /// @title One voucher at a time: what was signed, once, up to its ceiling.
@@ -53,6 +54,38 @@ contract ChannelsTest is ChannelsScene {
         check(spent == first + second, "what was signed");
     }
 
+    /// @dev Host, owner, ancestor, treasury and pot together get the fee, whatever shares were voted. None
+    /// gets more than its share; the pot has the remainder.
+    function testFuzz_the_parts_of_a_fee_are_the_fee(uint256 fee, uint256 royalty, uint256 shares) public {
+        fee = within(fee, 1, 10 * OPEN);
+        uint32 version = _voted(shares);
+        bytes32[] memory lineage = new bytes32[](1);
+        lineage[0] = SECOND;
+        vm.prank(account(2));
+        registry.registerModel(SECOND, new bytes32[](0), uint16(within(royalty, 0, 10_000)));
+        vm.prank(account(3));
+        registry.registerModel(FIRST, lineage, 0);
+        uint256 treasury = token.balanceOf(channels.treasury()); // which is also account 4's payout
+        IInferenceChannels.Usage[] memory usage = _usage(fee, 0);
+        usage[0].ruleVersion = version;
+        _claim(fee, usage);
+        IInferenceChannels.Booked[] memory parts = new IInferenceChannels.Booked[](1);
+        parts[0] = IInferenceChannels.Booked(FIRST, version);
+        channels.sweep(_channel, parts);
+        IRuleRegistry.Rules memory r = rules.rulesOf(version);
+        uint256 host = token.balanceOf(account(5));
+        uint256 ancestor = token.balanceOf(account(6));
+        uint256 owner = token.balanceOf(account(7));
+        treasury = token.balanceOf(channels.treasury()) - treasury;
+        uint256 pot = token.balanceOf(place("AttributionPool"));
+        check(host + ancestor + owner + treasury + pot == fee, "the parts are the fee");
+        check(token.balanceOf(address(channels)) == 10 * OPEN - fee, "and nothing else has moved");
+        check(host == (fee * r.feeHostBps) / 10_000, "the host's floor");
+        check(owner == (fee * r.feeOwnerBps) / 10_000, "the owner's floor");
+        check(treasury == (fee * r.feeTreasuryBps) / 10_000, "the treasury's floor");
+        check(ancestor <= (fee * r.feeLineageBps) / 10_000, "at most the cap of the ancestors");
+    }
+
     /// @dev The host has all of closeSeconds to claim.
     function test_a_close_waits_for_the_host() public {
         vm.prank(account(PAYER));
@@ -65,6 +98,22 @@ contract ChannelsTest is ChannelsScene {
         uint256 before = token.balanceOf(account(PAYER));
         channels.close(_channel);
         check(token.balanceOf(account(PAYER)) == before + 9 * OPEN, "the rest goes back");
+    }
+
+    /// @dev Shares of a fee within the rails, in force now.
+    function _voted(uint256 seed) private returns (uint32 version) {
+        IRuleRegistry.Rules memory next = rules.rulesOf(1);
+        next.feeContributorsBps = uint16(within(seed, 1_000, 9_000));
+        uint256 left = 10_000 - next.feeContributorsBps;
+        next.feeTreasuryBps = uint16(within(seed >> 16, 0, left < 2_000 ? left : 2_000));
+        left -= next.feeTreasuryBps;
+        next.feeHostBps = uint16(within(seed >> 32, 0, left));
+        left -= next.feeHostBps;
+        next.feeOwnerBps = uint16(within(seed >> 48, 0, left));
+        next.feeLineageBps = uint16(left - next.feeOwnerBps);
+        vm.prank(rules.timelock());
+        version = rules.append(next, block.timestamp + 1);
+        vm.warp(block.timestamp + 1);
     }
 
     /// @dev One entry, or two when the second has an amount.

@@ -349,6 +349,32 @@ contract PoolTest is Scene {
         refused(account(9), address(pool), _claimData(plan, 0), IAttributionPool.NothingToClaim.selector);
     }
 
+    /// @dev 10,000 registered owners of a pot of one wei: the last of them has it.
+    function test_one_wei_of_ten_thousand_registered_owners() public {
+        uint256 owners = 10_000;
+        for (uint256 i = OWNERS; i < owners; ++i) {
+            vm.prank(address(uint160(0x10000 + i)));
+            registry.registerOwner(address(uint160(0x20000 + i)));
+        }
+        check(registry.ownerCount() == owners, "all are registered");
+        vm.prank(account(0));
+        bytes32 pot = pool.fund("wei", 1, 1, 30, "spec");
+        uint256[] memory amounts = new uint256[](owners);
+        amounts[owners - 1] = 1;
+        Plan memory plan = planned(GENESIS, amounts, one(pot, 1));
+        _accept(plan);
+        vm.warp(block.timestamp + pool.windowOf(GENESIS));
+        refused(
+            account(9),
+            address(pool),
+            _claimData(plan, 0),
+            IAttributionPool.NothingToClaim.selector
+        );
+        _claim(plan, owners - 1);
+        check(token.balanceOf(address(uint160(0x20000 + owners - 1))) == 1, "one wei");
+        check(token.balanceOf(address(pool)) == 400 * OPEN, "nothing else has moved");
+    }
+
     /// @dev A challenge in each of 20 epochs delays each, and stops no claim on the last good root.
     function test_a_challenge_in_each_of_20_epochs() public {
         Plan memory good = _simple(OPEN);
