@@ -350,10 +350,7 @@ class Context:
         """Peers to ask for a blob: named operators, then who announced it, then anybody connected."""
         connected = list(self.seams.transport.peers())
         named = [peer for op in first if (peer := self.peer_of(op)) is not None]
-        hinted = [
-            letter.author for letter in self.mail.letters(BlobHint) if blob in letter.body.blobs
-        ]
-        order = dict.fromkeys([*named, *hinted, *connected])
+        order = dict.fromkeys([*named, *self.mail.hinting(blob), *connected])
         return [peer for peer in order if peer in connected]
 
     async def fetch(self, blob: bytes, *first: bytes, limit: int = MAX_BODY) -> bytes:

@@ -5,9 +5,11 @@ message never decides anything by itself. Everything refused is counted under it
 and are kept in the store until then; a body that the chain names by hash is *learnt* and needs none.
 """
 
+from bisect import bisect_left, insort
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, TypeVar
 
 from p2p.gossip import Announcement, Limits, RateBook, SeenCache, judge
@@ -63,6 +65,7 @@ class Mail:
         self._network = network
         self.wire = wire  # the version that we write
         self._seed = seed
+        self._author = public_key(seed)
         self._standing = standing  # author's public key -> may it speak
         self._limits = Limits(network, spoken, max_lifetime=LIFETIME_S)
         self._seen = SeenCache(ttl=LIFETIME_S, limit=100_000)
@@ -71,8 +74,10 @@ class Mail:
         self._by_kind: dict[type[Any], dict[Slot, Letter]] = defaultdict(dict)
         self._learnt: dict[type[Any], dict[bytes, Any]] = defaultdict(dict)
         self._declined = SeenCache(ttl=DECLINED_S, limit=20_000)
-        self._changes = 0  # of the set of letters
-        self._sorted: tuple[tuple[int, int], tuple[bytes, ...]] = ((-1, 0), ())
+        self._hints: dict[bytes, dict[bytes, str]] = defaultdict(dict)  # blob -> letter -> author
+        self._ascending: list[bytes] = []  # ids of all letters
+        self._first_end = inf  # no letter expires before this, Unix seconds
+        self._sorted: tuple[int, tuple[bytes, ...]] = (0, ())  # ids that live until then
         self._unsaved: dict[bytes, bytes | None] = {}  # id -> packed envelope, None: to delete
         self.refused: Counter[str] = Counter()
         self.newer: set[bytes] = set()  # peer keys that wrote a version above ours
@@ -85,7 +90,7 @@ class Mail:
                 version=self.wire,
                 network=self._network,
                 kind=type(body).__name__,
-                author=public_key(self._seed),
+                author=self._author,
                 epoch=0,
                 issued=sent,
                 expires=sent + LIFETIME_S,
@@ -157,14 +162,23 @@ class Mail:
         slots, slot = self._by_kind[type(letter.body)], _slot(letter.envelope)
         if slot in slots:
             self._remove(slots[slot])
+        insort(self._ascending, letter.id)
         self._letters[letter.id] = slots[slot] = letter
-        self._changes += 1
+        self._first_end = min(self._first_end, letter.envelope.expires)
+        self._sorted = (0, ())
+        for blob in _hinted(letter):
+            self._hints[blob][letter.id] = letter.author
         self._unsaved[letter.id] = letter.raw
         return letter
 
     def _remove(self, letter: Letter) -> None:
         del self._letters[letter.id]
-        self._changes += 1
+        del self._ascending[bisect_left(self._ascending, letter.id)]
+        self._sorted = (0, ())
+        for blob in _hinted(letter):
+            del self._hints[blob][letter.id]
+            if not self._hints[blob]:
+                del self._hints[blob]
         del self._by_kind[type(letter.body)][_slot(letter.envelope)]
         self._unsaved[letter.id] = None
 
@@ -173,6 +187,10 @@ class Mail:
     def letters(self, kind: type[T]) -> list[Letter]:
         """Accepted messages of a kind, in order of arrival."""
         return list(self._by_kind[kind].values())
+
+    def hinting(self, blob: bytes) -> tuple[str, ...]:
+        """Peer ids of those who say that they hold a blob, in order of arrival."""
+        return tuple(self._hints[blob].values()) if blob in self._hints else ()
 
     def bodies(self, kind: type[T]) -> list[T]:
         """Bodies of a kind, each once: what was learnt, then what is in letters."""
@@ -197,13 +215,19 @@ class Mail:
 
     def drop(self, now: float) -> None:
         """Forget expired letters; of a node's records the newest stays, as its keys do."""
+        if now < self._first_end:
+            return
         for letter in list(self._letters.values()):
             if letter.envelope.expires <= now and not isinstance(letter.body, messages.NodeRecord):
                 self._remove(letter)
+        ends = (letter.envelope.expires for letter in self._letters.values())
+        self._first_end = min(ends, default=inf)
 
     def ending(self, now: float, within: float) -> list[Letter]:
         """Our own letters that expire within so many seconds."""
-        own = public_key(self._seed)
+        if now + within < self._first_end:
+            return []
+        own = self._author
         return [
             letter
             for letter in self._letters.values()
@@ -245,9 +269,11 @@ class Mail:
     def sorted_ids(self, now: float) -> tuple[bytes, ...]:
         """Ids that live for a while yet, ascending: the set that is reconciled."""
         until = (int(now) // GRAIN_S + 1) * GRAIN_S
-        if self._sorted[0] != (self._changes, until):
-            alive = (i for i, x in self._letters.items() if x.envelope.expires > until)
-            self._sorted = ((self._changes, until), tuple(sorted(alive)))
+        if self._sorted[0] != until:
+            alive = self._ascending
+            if self._first_end <= until:
+                alive = [i for i in alive if self._letters[i].envelope.expires > until]
+            self._sorted = (until, tuple(alive))
         return self._sorted[1]
 
     def raw(self, letter: bytes) -> bytes | None:
@@ -310,6 +336,11 @@ def _opened(raw: bytes, limit: int, versions: frozenset[int]) -> Letter:
 
 def _letter(envelope: Envelope, body: Any, raw: bytes) -> Letter:
     return Letter(envelope, body, raw, envelope.id, peer_id_of(envelope.author))
+
+
+def _hinted(letter: Letter) -> tuple[bytes, ...]:
+    is_hint = isinstance(letter.body, messages.BlobHint)
+    return tuple(dict.fromkeys(letter.body.blobs)) if is_hint else ()
 
 
 def _slot(envelope: Envelope) -> Slot:

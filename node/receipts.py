@@ -97,7 +97,7 @@ async def _draft(
     dataset = await data.dataset(ctx, item.job)
     rows = dataset.rows
     top = sorted(range(len(scores)), key=lambda i: (-scores[i], i))[:TOP]
-    spans = verbatim(answer.text, [text.completion for text in dataset.texts])
+    spans = verbatim(answer.text, tuple(text.completion for text in dataset.texts))
     return Receipt(
         request=asked.request,
         job=item.job.id,

@@ -4,7 +4,6 @@ from datanet import credit
 from node import data, epoch, jobs
 from node.context import Context
 from node.jobs import Job
-from protocol.codec import pack
 from protocol.messages import EpochBody, Receipt
 from tasks import draw
 from tasks.lifecycle import State
@@ -33,7 +32,7 @@ async def _write(ctx: Context, body: EpochBody) -> None:
         elif pot.subject in known:
             statements += await _rounds(ctx, known[pot.subject])
     await ctx.seams.store.transaction(statements)
-    await ctx.did(f"credit/{body.epoch}", pack(body)[:32])
+    await ctx.did(f"credit/{body.epoch}")
     ctx.note("credit", f"wrote the credit map of epoch {body.epoch}")
 
 

@@ -8,9 +8,9 @@ hands its gossip over one after the other; a copy that cannot arrive first is co
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from heapq import heappop, heappush
+from typing import NamedTuple
 
 import trio
 from blake3 import blake3
@@ -27,9 +27,8 @@ DUPLICATE = "gossip-ignored-duplicate"
 PROMISED = 8_192  # bodies on their way to one node that it keeps in mind
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Parcel:
-    """A gossip body on its way to one node."""
+class _Parcel(NamedTuple):
+    """A gossip body on its way to one node; by the hundred thousand, and a tuple is made and compared fastest."""
 
     due: float
     forwarder: PeerId
@@ -50,6 +49,7 @@ class Network:
         self._hidden: set[PeerId] = set()
         self.places: set[tuple[PeerId, PeerId]] = set()  # (relay, whom it relays to)
         self._meshes: dict[PeerId, tuple[PeerId, ...]] = {}
+        self._choices: dict[PeerId, set[PeerId]] = {}
         self._last_due: dict[tuple[PeerId, PeerId], float] = {}
         self.traffic = Traffic()
         self.silenced: set[tuple[PeerId, PeerId]] = set()  # (from, to): one-way links
@@ -57,7 +57,7 @@ class Network:
     def partition(self, *groups: Collection[PeerId]) -> None:
         """Cut every link between the groups; peers that are not named form one more group."""
         self._group = {peer: number for number, group in enumerate(groups) for peer in group}
-        self._meshes.clear()
+        self._changed(*self._links)
         for peer, linked in self._links.items():
             for other in tuple(linked):
                 if not self._together(peer, other):
@@ -76,22 +76,23 @@ class Network:
             )
         self._running[node.peer_id] = node
         self._links[node.peer_id] = {}
-        self._meshes.clear()
+        self._changed(node.peer_id)
 
     def leave(self, peer: PeerId) -> None:
         """The node is gone; its neighbours notice at once."""
-        for other in self._links.pop(peer):
+        neighbours = self._links.pop(peer)
+        for other in neighbours:
             del self._links[other][peer]
             self._running[other].count("peer-lost")
         del self._running[peer]
-        self._meshes.clear()
+        self._changed(peer, *neighbours)
 
     async def link(self, one: PeerId, other: PeerId, relay: PeerId = "") -> None:
         """Connect two running nodes, after a round trip. Raises PeerError ``dial-failed``."""
         await self.knock(one, other, relay)
         self._links[one].setdefault(other, False)
         self._links[other].setdefault(one, True)
-        self._meshes.clear()
+        self._changed(one, other)
 
     async def knock(self, one: PeerId, other: PeerId, relay: PeerId = "") -> None:
         """A round trip of a new connection. Raises PeerError ``dial-failed``."""
@@ -107,7 +108,7 @@ class Network:
         if self._links.get(one, {}).pop(other, None) is not None:
             self._links[other].pop(one, None)
             self._running[other].count("peer-lost")
-            self._meshes.clear()
+            self._changed(one, other)
 
     def hide(self, peer: PeerId) -> None:
         """Put a node behind a translator of addresses: it dials out, nobody dials it."""
@@ -129,11 +130,17 @@ class Network:
             self._meshes[peer] = tuple(n for n in linked if n in chosen or peer in self._chosen(n))
         return self._meshes[peer]
 
+    def _changed(self, *peers: PeerId) -> None:
+        """The links of these peers are others than before."""
+        self._meshes.clear()
+        for peer in peers:
+            self._choices.pop(peer, None)
+
     def _chosen(self, peer: PeerId) -> set[PeerId]:
-        linked, degree = self._links.get(peer, {}), self.conditions.mesh
-        if not degree or len(linked) <= degree:
-            return set(linked)
-        return set(sorted(linked, key=lambda n: blake3(f"{peer}/{n}".encode()).digest())[:degree])
+        if peer not in self._choices:
+            linked, degree = self._links.get(peer, {}), self.conditions.mesh or None
+            self._choices[peer] = set(sorted(linked, key=lambda n: _lot(peer, n))[:degree])
+        return self._choices[peer]
 
     def lost(self, one: PeerId, other: PeerId, size: int) -> bool:
         """Draw whether one message is lost; each that is sent counts as traffic."""
@@ -175,6 +182,12 @@ class Network:
 
     def _together(self, one: PeerId, other: PeerId) -> bool:
         return self._group.get(one) == self._group.get(other)
+
+
+@lru_cache(maxsize=65_536)
+def _lot(peer: PeerId, other: PeerId) -> bytes:
+    """By which a node chooses its mesh; links come and go, and each asks for it again."""
+    return blake3(f"{peer}/{other}".encode()).digest()
 
 
 class MemoryTransport:

@@ -5,6 +5,7 @@ libp2p identity multihash of the Ed25519 public key, so an envelope's author nam
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Annotated
 
 import base58
@@ -20,6 +21,7 @@ PURPOSE = b"openledger/envelope/1\x00"
 WIRE_VERSION = 2  # the newest that a node speaks; it also speaks the one before
 # identity multihash (0x00, 36 bytes) of the libp2p PublicKey protobuf: Type=Ed25519, Data=32 bytes
 _PEER_PREFIX = bytes.fromhex("002408011220")
+KNOWN_PEERS = 4_096  # names whose other spelling is kept: base58 takes tens of microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +91,13 @@ def seal_key(seed: bytes) -> bytes:
     return bytes(PrivateKey(seed).public_key)
 
 
+@lru_cache(maxsize=KNOWN_PEERS)
 def peer_id_of(key: bytes) -> str:
     """The libp2p peer id (base58) of an Ed25519 public key."""
     return base58.b58encode(_PEER_PREFIX + key).decode()
 
 
+@lru_cache(maxsize=KNOWN_PEERS)
 def key_of_peer(peer_id: str) -> bytes:
     """The Ed25519 public key inside a peer id. Raises PeerError ``bad-peer-id``."""
     try:

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from node import epoch, jobs
+from node import data, epoch, jobs
 from node.context import Context
 from protocol import messages
 from protocol.codec import unpack
@@ -18,8 +18,9 @@ from protocol.messages import EpochBody, VerdictBody
 from protocol.params import in_open
 from protocol.seams import TxReceipt
 from protocol.typed_data import address_of
+from simnet.coalitions import accounts, coalitions
 from simnet.oracle import faked
-from simnet.plan import Plan
+from simnet.plan import Dice, Plan
 from simnet.world import World, key
 
 
@@ -39,6 +40,7 @@ class Checks:
     world: World
     names: dict[bytes, str] = field(default_factory=dict)  # operator -> player
     seen: Counter[str] = field(default_factory=Counter)  # how often each checker looked
+    earned: Counter[str] = field(default_factory=Counter)  # by their records, at the end
     _blobs: dict[str, int] = field(default_factory=dict)  # how many of a machine's were hashed
     _pot_of: dict[bytes, bytes] = field(default_factory=dict)  # unit -> pot
     _anchored: set[bytes] = field(default_factory=set)  # pots with delivered work, not yet drawn
@@ -205,10 +207,13 @@ class Checks:
         reference = self._reference()
         await self._ends(reference)
         bodies = await epoch.bodies(reference)
+        for name in self.world.machines:
+            self.earned[name] = self._as_contributor(reference, bodies, name)
         self._exact(bodies)
         self._claims(reference, bodies)
-        self._copies(reference, bodies)
+        self._copies(reference)
         await self._delivered(reference, bodies)
+        await self._no_gain(reference)
         await self._coalitions(reference, bodies)
 
     def _reference(self) -> Context:
@@ -252,7 +257,7 @@ class Checks:
             if amount > earned[index]:
                 raise Violated("exact", f"owner {index} claimed {amount} of {earned[index]}")
 
-    def _copies(self, ctx: Context, bodies: list[EpochBody]) -> None:
+    def _copies(self, ctx: Context) -> None:
         """copies: who hands in others' rows again earns at most half of what they earn by them."""
         for copy in (s for s in self.plan.shards if s.source.startswith("copycat:")):
             source = copy.source.removeprefix("copycat:")
@@ -260,10 +265,19 @@ class Checks:
             original = next(
                 s for s in self.plan.shards if (s.source, s.part, s.skip, s.datanet) == same
             )
+            if not self._first(ctx, original.owner, copy.owner):
+                continue  # whoever commits first owns it
             self.seen["copies"] += 1
-            theirs, own = (self._as_contributor(ctx, bodies, s.owner) for s in (copy, original))
+            theirs, own = self.earned[copy.owner], self.earned[original.owner]
             if 2 * theirs > own:
                 raise Violated("copies", f"{in_open(theirs)} for a copy of {in_open(own)}")
+
+    def _first(self, ctx: Context, one: str, other: str) -> bool:
+        """Whether the first shard that counts of one player stands before the other's."""
+        order = [  # the board keeps chain order
+            self.names[entry.owner] for entry in ctx.board.shards.values() if data.held(ctx, entry)
+        ]
+        return {one, other} <= set(order) and order.index(one) < order.index(other)
 
     def _as_contributor(self, ctx: Context, bodies: list[EpochBody], name: str) -> int:
         index = ctx.board.index_of(self.world.machines[name].keys.operator)
@@ -303,6 +317,17 @@ class Checks:
         return pay
 
     async def _coalitions(self, ctx: Context, bodies: list[EpochBody]) -> None:
+        """coalitions: nobody, alone or with anybody, takes out more than it put in and did."""
+        draw = Dice(f"{self.plan.scenario}/{self.plan.seed}").number
+        drawn = tuple(coalitions(self.plan, draw))
+        for account in await accounts(ctx, self.plan, self.names, bodies):
+            self.seen["coalitions"] += len(drawn)
+            worst = max(drawn, key=account.excess)
+            if account.excess(worst) > 0:
+                more, who = in_open(account.excess(worst)), ", ".join(sorted(worst))
+                raise Violated("coalitions", f"{who} took {more} more of {short(account.pot)}")
+
+    async def _no_gain(self, ctx: Context) -> None:
         """no-gain: whoever faked work did not gain by it: what units that are not what the task asks
         for were paid is at most what their workers lost. All who faked are one coalition."""
         gained = count = 0

@@ -6,18 +6,21 @@ neither cheats nor faults.
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
-from blake3 import blake3
-
 from protocol.errors import OperatorError
-from simnet.plan import Fault, Plan, Player, Posting, Shard
+from simnet.plan import Dice, Fault, Plan, Player, Posting, Shard
 
 HOUR = 3_600.0
 BOOKS = 50  # of the King James text, each an owner's
 ROWS = 20  # of a shard
+UNITS = 4  # further open units of a busy worker: a unit's stake is locked until its job is settled
 OWNERS = 5  # of a Datanet
 CHEATS = ("lazy", "hasty", "junk", "withhold", "stuck", "scrap", "swapped", "equivocator")
+MORE = ("flipped", "stranger", "hidden")  # caught whichever steps are drawn, as all CHEATS are
+SEATS = ("", "mute", "false-merge")  # of one aggregator; a quorum does without it
+HANDS = ("", "copycat", "sybil")
 BRIEF = {
     "steps": 4,
     "batch": 2,
@@ -29,31 +32,13 @@ BRIEF = {
 }
 
 
-class Dice:
-    """Draws by label from a seed: what one part of a plan draws does not move the others."""
-
-    def __init__(self, seed: str) -> None:
-        self._seed = seed.encode()
-
-    def number(self, label: str, below: int) -> int:
-        """Uniform in [0, below)."""
-        drawn = blake3(label.encode(), key=blake3(self._seed).digest()).digest(length=16)
-        return int.from_bytes(drawn, "big") % below
-
-    def share(self, label: str) -> float:
-        """Uniform in [0, 1)."""
-        return self.number(label, 1 << 32) / (1 << 32)
-
-    def order(self, label: str, things: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(sorted(things, key=lambda thing: self.number(f"{label}/{thing}", 1 << 64)))
-
-
 def busy(seed: int, nodes: int, hours: float) -> Plan:
     """A job every few minutes, a fifth of the nodes cheating, a tenth ending and starting again."""
     dice = Dice(f"busy/{seed}/{nodes}")
     names = tuple(f"n{i:02d}" for i in range(nodes))
     jobs = max(1, round(20 * hours))
-    players = _players(dice, names, cheats=nodes // 5)
+    drawn = _players(dice, names, cheats=nodes // 5)
+    players = tuple(replace(p, units=UNITS if "worker" in p.roles else 0) for p in drawn)
     builders = [p.name for p in players if p.open_tokens]
     postings = tuple(
         Posting(60.0 + 130.0 * k, builders[k % len(builders)], (f"d{k:02d}",), 800, 10)
@@ -67,9 +52,9 @@ def busy(seed: int, nodes: int, hours: float) -> Plan:
         shards=_shards(names, jobs),
         postings=postings,
         faults=_churn(dice, players, nodes // 10, HOUR * hours),
-        params={**BRIEF, "workers": max(3, min(16, nodes // 3))},
-        pace={"chain": 12.0, "tick": 24.0, "rest": 1.0, "sync": 60.0, "keep": 60.0, "learn": 15.0},
-        wires={"mesh": 4},
+        params={**BRIEF, "workers": max(3, min(14, nodes // 3))},
+        pace={"chain": 12.0, "tick": 24.0, "rest": 4.0, "sync": 60.0, "keep": 60.0, "learn": 15.0},
+        wires={"mesh": 3},
     )
 
 
@@ -136,15 +121,19 @@ KINDS = (
 
 
 def small(seed: int, nodes: int, hours: float) -> Plan:
-    """A world for a swarm: two jobs, one to three cheats, one to four faults of any kind."""
+    """A world for a swarm: two jobs, one to three cheats, one to four faults of any kind; at times a bad
+    seat, a copycat, one hand with two names, a worker that is merely slow.
+    """
     dice = Dice(f"small/{seed}/{nodes}")
     names = tuple(f"n{i:02d}" for i in range(nodes))
     cheats = 1 + dice.number("how many cheat", 3)
     drawn = _players(dice, names, cheats)
-    actors = dice.order("actors", CHEATS)
+    actors = dice.order("actors", CHEATS + MORE)
     crooks = [p.name for p in drawn if p.actor]
     actor = dict(zip(crooks, actors, strict=False))
-    players = tuple(Player(p.name, p.roles, actor.get(p.name, ""), p.open_tokens) for p in drawn)
+    hand, aside = _aside(dice, drawn)
+    actor |= {p.name: aside[p.name] for p in drawn if aside.get(p.name)}
+    players = tuple(replace(p, actor=actor.get(p.name, "")) for p in drawn)
     count = 1 + dice.number("how many faults", 4)
     faults = tuple(
         _fault(dice, players, kind, i) for i, kind in enumerate(dice.order("faults", KINDS)[:count])
@@ -156,7 +145,7 @@ def small(seed: int, nodes: int, hours: float) -> Plan:
         seed=seed,
         until=HOUR * hours,
         players=players,
-        shards=_shards(names, 1),
+        shards=_shards(names, 1) + hand,
         postings=(
             Posting(40.0, builder, ("d00",), 300, 2),
             Posting(calm_again, builder, ("d00",), 301, 1),  # life returns after the last fault
@@ -166,6 +155,27 @@ def small(seed: int, nodes: int, hours: float) -> Plan:
         pace={"chain": 4.0, "tick": 8.0, "rest": 0.5, "sync": 10.0, "keep": 30.0},
         wires={"mesh": 4},
     )
+
+
+def _aside(dice: Dice, players: tuple[Player, ...]) -> tuple[tuple[Shard, ...], dict[str, str]]:
+    """Shards of a copycat or of one hand's two names, and who misbehaves without being a bad worker."""
+    seats = [p.name for p in players if "aggregator" in p.roles]
+    free = tuple(p.name for p in players if p.name not in seats[:OWNERS] and not p.actor)[-4:]
+    one, two, *rest = dice.order("aside", free)
+    lame = next((p.name for p in players if p.name in rest and "worker" in p.roles), "")
+    actor = {seats[-1]: SEATS[dice.number("seat", len(SEATS))]}
+    if lame and dice.number("slow", 2):
+        actor[lame] = "slow"
+    match HANDS[dice.number("hand", len(HANDS))]:
+        case "copycat":  # some time after what it copies, before the first job
+            actor[one] = "copycat"
+            return (Shard(one, "d00", "copycat:kjv", 0, BOOKS, 0, ROWS, at=20.0),), actor
+        case "sybil":
+            actor |= dict.fromkeys((one, two), "sybil")
+            half = ROWS // 2
+            hands = ((one, 0), (two, half))
+            return tuple(Shard(n, "d00", "kjv", OWNERS, BOOKS, at, half) for n, at in hands), actor
+    return (), actor
 
 
 def _fault(dice: Dice, players: tuple[Player, ...], kind: str, number: int) -> Fault:
@@ -181,8 +191,9 @@ def _fault(dice: Dice, players: tuple[Player, ...], kind: str, number: int) -> F
 def calm(seed: int, nodes: int, hours: float) -> Plan:
     """``small`` without cheats and faults."""
     plan = small(seed, nodes, hours)
-    players = tuple(Player(p.name, p.roles, "", p.open_tokens) for p in plan.players)
-    return Plan(**{**vars(plan), "scenario": "calm", "players": players, "faults": ()})
+    players = tuple(replace(p, actor="") for p in plan.players)
+    shards = _shards(tuple(p.name for p in players), 1)
+    return replace(plan, scenario="calm", players=players, shards=shards, faults=())
 
 
 Drawn = Callable[[int, int, float], Plan]

@@ -110,6 +110,13 @@ def _no_precedence(old: Old) -> New:
     return place_all
 
 
+def _paid_twice(old: Old) -> New:
+    async def checks(*args: Any) -> list[int]:
+        return 2 * await old(*args)  # type: ignore[no-any-return]
+
+    return checks
+
+
 def _never_silent(old: Old) -> New:
     return lambda step, code: old(step, "" if code == "no-reveal" else code)
 
@@ -213,6 +220,13 @@ MUTANTS = (
         "exact",
         _attacked("payout cap", "replay", lambda p: p.name == "n00", 45.0, 250.0),
         (("settlement.models.pool:AttributionPool._pay", _unrecorded),),
+    ),
+    Mutant(
+        "one-pay-a-check",
+        "a verdict is paid once",
+        "coalitions",
+        _plan("one pay a check"),
+        (("node.pots:_good_checks", _paid_twice),),
     ),
     Mutant(
         "precedence",

@@ -57,3 +57,13 @@ async def _exact(ctx: Context, job: Job, number: int, item: Assigned) -> Vector:
     bench = Bench(ctx.seams.blobs, b"", 0)
     done: Trained = train(bench, Train(job.spec.base, start, records, batches, hyper))
     return bench.weights(base_digest(job.spec.base), done.adapter)
+
+
+async def tokens(ctx: Context, job: Job, number: int, item: Assigned) -> int:
+    """Tokens that a unit trains on: by them accepted units divide their pay."""
+    dataset, beacon = await data.dataset(ctx, job), await jobs.round_beacon(ctx, job, number)
+    assert beacon is not None, "a unit is assigned by its round's beacon"
+    hyper, trained = job.spec.hyper, dataset.trained
+    batches = draw.batches(beacon, item.unit, len(trained), hyper.steps, hyper.batch)
+    rows = (dataset.rows[trained[i]] for batch in batches for i in batch)
+    return sum(min(row.tokens, hyper.max_tokens) for row in rows)

@@ -7,9 +7,12 @@ Times are virtual seconds from the moment at which every member has registered.
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from blake3 import blake3
 from pydantic import TypeAdapter, ValidationError
 
 from protocol.errors import OperatorError
+
+HARMLESS = ("slow",)  # actors that keep every rule
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Player:
     roles: tuple[str, ...]
     actor: str = ""
     open_tokens: int = 0  # OPEN that its operator holds at the start
+    units: int = 0  # open units that its stake backs beyond those that a node must back
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,26 @@ class Plan:
     @property
     def honest(self) -> frozenset[str]:
         """Who does nothing wrong, whatever happens to it."""
-        return frozenset(player.name for player in self.players if not player.actor)
+        return frozenset(p.name for p in self.players if p.actor in ("", *HARMLESS))
+
+
+class Dice:
+    """Draws by label from a seed: what one part of a plan draws does not move the others."""
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed.encode()
+
+    def number(self, label: str, below: int) -> int:
+        """Uniform in [0, below)."""
+        drawn = blake3(label.encode(), key=blake3(self._seed).digest()).digest(length=16)
+        return int.from_bytes(drawn, "big") % below
+
+    def share(self, label: str) -> float:
+        """Uniform in [0, 1)."""
+        return self.number(label, 1 << 32) / (1 << 32)
+
+    def order(self, label: str, things: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(sorted(things, key=lambda thing: self.number(f"{label}/{thing}", 1 << 64)))
 
 
 _PLAN = TypeAdapter(Plan)

@@ -55,6 +55,7 @@ class Ended:
     trace: bytes
     counts: dict[str, int]
     checked: dict[str, int]  # how often each checker looked
+    earned: dict[str, int]  # player -> what its records earned, smallest units
 
 
 def play(plan: Plan) -> Ended:
@@ -70,7 +71,9 @@ def _member(player: Player) -> Member:
     """An actor is one of work (``simnet/actors.py``) or of posts (``simnet/posters.py``)."""
     posts = POSTERS.get(player.actor)
     wrap = actor(player.actor) if player.actor and posts is None else None
-    return Member(player.name, player.roles, wrap, player.open_tokens, posts=posts)
+    return Member(
+        player.name, player.roles, wrap, player.open_tokens, posts=posts, units=player.units
+    )
 
 
 async def _play(plan: Plan) -> Ended:
@@ -103,7 +106,11 @@ async def _play(plan: Plan) -> Ended:
                 )
             await checks.at_end()
             return Ended(
-                world.clock.monotonic() - start, world.trace(), counts(run), dict(checks.seen)
+                world.clock.monotonic() - start,
+                world.trace(),
+                counts(run),
+                dict(checks.seen),
+                dict(checks.earned),
             )
 
 

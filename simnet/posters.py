@@ -86,7 +86,7 @@ def fisher(chain: Chain) -> Chain:
 
 
 def plain(chain: Chain) -> Chain:
-    """Its shards cheat (a copycat's, a spammer's), its posts do not."""
+    """Its shards cheat (a copycat's, a spammer's, one hand's many), its posts do not."""
     return chain
 
 
@@ -96,5 +96,6 @@ POSTERS: dict[str, Posts] = {
     "mute": mute,
     "fisher": fisher,
     "copycat": plain,
+    "sybil": plain,
     "garbage": plain,
 }

@@ -17,6 +17,13 @@ PURE = (
     ("protocol.signing", "genuine", SMALL),
     ("protocol.typed_data", "recovered", SMALL),
     ("node.mail", "_opened", SMALL),
+    ("node.mail", "_signed", SMALL),
+    ("node.data", "check_training", LARGE),
+    ("node.data", "open_commitment", LARGE),
+    ("node.published", "record_id", SMALL),
+    ("datanet.record", "value_id", SMALL),
+    ("node.receipts", "verbatim", LARGE),
+    ("simnet.learner_scores", "index_scores", LARGE),
     ("datanet.precedence", "place_all", LARGE),
     ("settlement.claims", "sum_tree", LARGE),
 )

@@ -57,6 +57,7 @@ class Member:
     )
     hidden: bool = False  # behind a translator of addresses: it dials out, nobody dials it
     posts: Posts | None = None  # the same for what it sends to the chain
+    units: int = 0  # open units that its stake backs beyond those that a node must back
 
 
 @dataclass(slots=True)
@@ -264,8 +265,9 @@ async def _keep_dialling(ctx: Context, world: World) -> None:
 async def _dial_all(ctx: Context, world: World) -> None:
     """Connect to every member that runs; those that start later dial us."""
     transport = ctx.seams.transport
+    linked = {transport.peer_id, *transport.peers()}
     for other in list(world.nodes.values()):
-        if other is ctx or other.seams.transport.peer_id in transport.peers():
+        if other.seams.transport.peer_id in linked:
             continue
         for addr in other.seams.transport.addrs:
             try:
@@ -274,16 +276,20 @@ async def _dial_all(ctx: Context, world: World) -> None:
                 ctx.fail("dial", error)
 
 
+def _stake(params: Params, member: Member) -> int:
+    return needed_stake(params, member.roles) + member.units * params.unit_stake
+
+
 async def _fund(world: World, members: Sequence[Member], keys: dict[str, Keys]) -> None:
     """The treasury deposits every member's stake once it has an owner index, and pays builders."""
     chain, treasury = world.chain, world.treasury_key
-    total = sum(needed_stake(world.network.params, m.roles) for m in members)
+    total = sum(_stake(world.network.params, m) for m in members)
     await chain.write(treasury, "OpenToken", "approve", chain.address("WorkerStake"), total)
     for member in members:
         operator = checksum(keys[member.name].operator)
         while not await chain.read("AssetRegistry", "isRegistered", operator):
             await world.clock.sleep(1.0)
-        stake = needed_stake(world.network.params, member.roles)
+        stake = _stake(world.network.params, member)
         await chain.write(treasury, "WorkerStake", "deposit", operator, stake)
         if member.open_tokens:
             await chain.write(

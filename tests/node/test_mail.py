@@ -1,12 +1,13 @@
 """Mail: what is kept, what is refused and why, and catching up."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.mail import AUTHOR_RATE, LIFETIME_S, MAX_HAVE, SCHEMA, Mail
+from node.mail import AUTHOR_RATE, GRAIN_S, LIFETIME_S, MAX_HAVE, SCHEMA, Mail
 from p2p.gossip import RateBook
 from protocol.codec import pack, unpack
 from protocol.errors import Ignore, Reject
@@ -311,3 +312,32 @@ def test_a_newer_envelope_of_another_shape_blames_nobody() -> None:
         mail().accept(b"\x93\x09\x01\x02", NOW)
     with pytest.raises(Reject):
         mail().accept(b"\x93\x02\x01\x02", NOW)
+
+
+blobs = st.integers(0, 3).map(lambda n: bytes([n]) * 32)
+steps = st.lists(
+    st.tuples(
+        st.sampled_from([ANN, b"c" * 32]), st.lists(blobs, max_size=4), st.integers(0, 1_500)
+    ),
+    max_size=12,
+)
+
+
+@given(steps)
+def test_hints_and_ids_are_those_of_the_letters_whatever_came_and_went(
+    steps: list[tuple[bytes, list[bytes], int]],
+) -> None:
+    """Both are kept beside the letters, for speed; a look at all letters must say the same."""
+    box, now = mail(), NOW
+    for author, held, seconds in steps:
+        now += seconds
+        with suppress(Ignore):  # the same at the same second
+            box.accept(pack(mail(author).write(BlobHint(tuple(held)), now)), now)
+        box.drop(now)
+        letters = box.letters(BlobHint)
+        for blob in (bytes([n]) * 32 for n in range(4)):
+            said = [letter.author for letter in letters if blob in letter.body.blobs]
+            assert list(box.hinting(blob)) == said
+        until = (int(now) // GRAIN_S + 1) * GRAIN_S
+        living = sorted(x.id for x in letters if x.envelope.expires > until)
+        assert list(box.sorted_ids(now)) == living

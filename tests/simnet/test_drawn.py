@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from protocol.errors import OperatorError
+from protocol.params import SIMNET
 from simnet.draw_plan import SCENARIOS, draw_plan
 from simnet.hunt import Failure, attempt, found, repeat, shrink
 from simnet.mutants import MUTANTS
 from simnet.plan import Fault, Plan, read_plan, to_json
 from simnet.play import Ended
 
-FIXED = (3, 15)  # 15: an honest worker lost stake with the last write of its disk
+FIXED = (3,)
+LOST = Path(__file__).with_name("lost-write.plan.json")  # an honest worker lost stake by its disk
 FRESH = (int.from_bytes(os.urandom(4), "big"),)  # told by the test's name and by its failure
 
 
@@ -38,6 +40,8 @@ def test_a_plan_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_the_busy_hour_has_what_its_figure_is_about() -> None:
     plan = draw_plan("busy", 1, 50, 1.0)
+    units = len(plan.postings) * SIMNET.rounds * plan.params["workers"]
+    assert units >= 500
     assert len(plan.players) == 50 and len(plan.postings) >= 20
     assert sum(shard.records for shard in plan.shards) >= 2_000
     assert sum(posting.questions for posting in plan.postings) >= 200
@@ -71,7 +75,12 @@ def test_a_small_world_holds_all_rules(seed: int) -> None:
     ended = attempt(plan)
     assert isinstance(ended, Ended), f"{ended.text}\n{repeat(plan, 12, 0.3)}"
     looked = ("money-conserved", "evidence", "same-roots", "verified-bytes", "ends", "exact")
-    assert all(ended.checked[rule] for rule in looked)
+    assert all(ended.checked[rule] for rule in (*looked, "coalitions"))
+
+
+def test_what_was_found_once_stays_mended() -> None:
+    ended = attempt(read_plan(LOST))
+    assert isinstance(ended, Ended), f"{ended.text}\nopenledger simnet sim --plan {LOST}"
 
 
 def test_a_failing_plan_is_made_small_and_still_fails() -> None:
