@@ -70,8 +70,8 @@ rebuild: setup ## compile the contracts again (needs npm)
 bench: setup ## the measurements under tests/bench
 	@$(BIN)/python -m pytest -m "" tests/bench $(ARGS)
 
-sim: setup ## the seeded simulation: 200 seeds of small worlds, at most 10 minutes
-	@timeout 600 $(BIN)/openledger simnet swarm $(ARGS)
+sim: setup ## the seeded simulation: 300 seeds of small worlds, at most 10 minutes with the shrinking
+	@timeout 600 $(BIN)/openledger simnet swarm --seconds 450 $(ARGS)
 
 pins: setup ## write the environment's versions into constraints.txt
 	@{ grep '^#' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable \

@@ -1,7 +1,7 @@
 """Plans drawn from a seed: who is there, who cheats, what goes wrong. One seed, one plan, on any machine.
 
-``busy`` is the hour that the speed figure is about; ``small`` worlds are for swarms of seeds; ``calm`` has
-neither cheats nor faults.
+``busy`` is the hour that the speed figure is about; ``small`` worlds have any cheats and faults, ``mixed`` ones
+differ in size as a swarm of seeds needs it; ``calm`` has neither cheats nor faults.
 """
 
 import math
@@ -21,6 +21,7 @@ CHEATS = ("lazy", "hasty", "junk", "withhold", "stuck", "scrap", "swapped", "equ
 MORE = ("flipped", "stranger", "hidden")  # caught whichever steps are drawn, as all CHEATS are
 SEATS = ("", "mute", "false-merge")  # of one aggregator; a quorum does without it
 HANDS = ("", "copycat", "sybil")
+LARGE_EVERY = 48  # seeds
 BRIEF = {
     "steps": 4,
     "batch": 2,
@@ -196,11 +197,18 @@ def calm(seed: int, nodes: int, hours: float) -> Plan:
     return replace(plan, scenario="calm", players=players, shards=shards, faults=())
 
 
+def mixed(seed: int, nodes: int, hours: float) -> Plan:
+    """``small`` worlds for a swarm: most as small as can be, every fourth a third larger, few large."""
+    size = 8 * nodes // 3 if seed % LARGE_EVERY == 0 else nodes + nodes // 3 * (seed % 4 == 0)
+    return small(seed, size, hours)
+
+
 Drawn = Callable[[int, int, float], Plan]
 SCENARIOS: dict[str, tuple[Drawn, int, float]] = {  # with the usual nodes and hours
     "busy": (busy, 50, 1.0),
     "small": (small, 12, 0.3),
     "calm": (calm, 12, 0.2),
+    "mixed": (mixed, 9, 0.3),
 }
 
 

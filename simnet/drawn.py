@@ -2,7 +2,9 @@
 
 import json
 import os
+import resource
 import time
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from simnet.play import Ended
 
 __all__ = ["SCENARIOS", "run_drawn", "run_mutants", "run_swarm"]
 
-SHRINK_TRIES = 40
+SHRINK_TRIES, LEAST_TRIES = 24, 8  # worlds played to make failing ones small: of all rules, of one
 
 
 def run_drawn(
@@ -69,8 +71,10 @@ def _command(plan: Plan) -> str:
     return repeat(plan, len(plan.players), plan.until / 3_600)
 
 
-def run_swarm(seeds: str, scenario: str, processes: int) -> int:
-    """Try all seeds; the first failure of each rule is shrunk and written to the working folder."""
+def run_swarm(seeds: str, scenario: str, processes: int, seconds: float = 0.0) -> int:
+    """Try all seeds, or as many as ``seconds`` allow (0: all); the first failure of each rule is shrunk
+    and written to the working folder.
+    """
     console = Console()
     first, _, last = seeds.partition("-")
     if not (first.isdigit() and (last or first).isdigit()):
@@ -78,20 +82,28 @@ def run_swarm(seeds: str, scenario: str, processes: int) -> int:
     wanted = range(int(first), int(last or first) + 1)
     start, tried = time.monotonic(), 0
     failed: dict[str, int] = {}
-    for result in swarm(scenario, wanted, processes or os.cpu_count() or 1):
-        tried += 1
-        if result.failure is not None:
-            console.print(f"seed {result.seed}: {result.failure.text}"[:400], markup=False)
-            failed.setdefault(result.failure.rule, result.seed)
+    with closing(swarm(scenario, wanted, processes or os.cpu_count() or 1)) as results:
+        for result in results:
+            tried += 1
+            if result.failure is not None:
+                _tell(console, draw_plan(scenario, result.seed, None, None), result.failure, None)
+                failed.setdefault(result.failure.rule, result.seed)
+            if seconds and time.monotonic() - start > seconds:
+                break
     spent = time.monotonic() - start
-    console.print(f"{tried} seeds in {spent:.0f} s, {len(failed)} rules broken")
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    console.print(
+        f"{tried} of {len(wanted)} seeds in {spent:.0f} s "
+        f"({usage.ru_utime + usage.ru_stime:.0f} CPU-s), {len(failed)} rules broken"
+    )
     for rule, seed in failed.items():
-        _shrunk(console, draw_plan(scenario, seed, None, None), rule)
+        tries = max(LEAST_TRIES, SHRINK_TRIES // len(failed))
+        _shrunk(console, draw_plan(scenario, seed, None, None), rule, tries)
     return 1 if failed else 0
 
 
-def _shrunk(console: Console, plan: Plan, rule: str) -> None:
-    small = shrink(plan, rule, SHRINK_TRIES)
+def _shrunk(console: Console, plan: Plan, rule: str, tries: int) -> None:
+    small = shrink(plan, rule, tries)
     file = Path(f"{plan.scenario}-{plan.seed}.plan.json")
     file.write_text(to_json(small))
     console.print(

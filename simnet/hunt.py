@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -29,6 +29,9 @@ CRASHES = (
     ValueError,
 )
 """What the code under test may end with when it is wrong: each is a finding, not the end of the hunt."""
+
+
+TEXT = 1_500  # characters of a failure that a process of a swarm tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +90,19 @@ def commit() -> str:
 # -- many seeds ---
 
 
-def swarm(scenario: str, seeds: Sequence[int], processes: int) -> Iterator[Result]:
-    """The results as they come; each process takes every n-th seed."""
-    running = []
+def swarm(scenario: str, seeds: Sequence[int], processes: int) -> Generator[Result]:
+    """The results as they come; each process takes every n-th seed. Closing it ends them all."""
+    running, (read, write) = [], os.pipe()
     for number in range(min(processes, len(seeds))):
         mine = ",".join(str(seed) for seed in seeds[number::processes])
         command = [sys.executable, "-m", "simnet.hunt", scenario, mine]
-        running.append(
-            subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
-        )
+        running.append(subprocess.Popen(command, stdout=write, env=dict(os.environ)))
+    os.close(write)
     try:
-        for process in running:
-            assert process.stdout is not None
-            for line in process.stdout:
+        with os.fdopen(read) as lines:  # of all processes: a line this short is written whole
+            for line in lines:
                 yield _result(json.loads(line))
+        for process in running:
             if process.wait():
                 raise RuntimeError(f"a process of the swarm ended with status {process.returncode}")
     finally:
@@ -118,7 +120,7 @@ def main(scenario: str, seeds: str) -> None:
     """One process of a swarm."""
     for seed in map(int, seeds.split(",")):
         ended = attempt(draw_plan(scenario, seed, None, None))
-        failed = ended if isinstance(ended, Failure) else None
+        failed = Failure(ended.rule, ended.text[:TEXT]) if isinstance(ended, Failure) else None
         seconds = 0.0 if isinstance(ended, Failure) else ended.virtual_seconds
         line = json.dumps(asdict(Result(scenario, seed, failed, seconds)))
         sys.stdout.write(line + "\n")

@@ -75,7 +75,7 @@ class Plan:
     faults: tuple[Fault, ...] = ()
     params: dict[str, int] = field(default_factory=dict)
     pace: dict[str, float] = field(default_factory=dict)
-    wires: dict[str, float] = field(default_factory=dict)
+    wires: dict[str, int | float] = field(default_factory=dict)  # a mesh has whole links
     mutant: str = ""  # a protection that is removed (``simnet/mutants.py``)
 
     @property

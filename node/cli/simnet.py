@@ -31,7 +31,7 @@ def run(
 @app.command()
 def sim(
     scenario: Annotated[
-        str, typer.Argument(help="demo, hurt, a .toml path, or drawn: busy, small, calm.")
+        str, typer.Argument(help="demo, hurt, a .toml path, or drawn: busy, small, calm, mixed.")
     ] = "demo",
     named: Annotated[str, typer.Option("--scenario", help="The same by name.")] = "",
     seed: Annotated[int, typer.Option(help="One seed makes everything.")] = 1,
@@ -58,12 +58,13 @@ def compare(
 
 @app.command()
 def swarm(
-    seeds: Annotated[str, typer.Argument(help="First and last, as 1-300.")] = "1-200",
-    scenario: Annotated[str, typer.Option(help="small, calm or busy.")] = "small",
+    seeds: Annotated[str, typer.Argument(help="First and last, as 1-300.")] = "1-300",
+    scenario: Annotated[str, typer.Option(help="mixed, small, calm or busy.")] = "mixed",
     processes: Annotated[int, typer.Option(help="At a time; 0: one a core.")] = 0,
+    seconds: Annotated[float, typer.Option(help="Try no more after so long; 0: try all.")] = 0.0,
 ) -> None:
     """Many seeds in parallel; a failing one is made small and written to a file."""
-    raise typer.Exit(_drawn().run_swarm(seeds, scenario, processes))
+    raise typer.Exit(_drawn().run_swarm(seeds, scenario, processes, seconds))
 
 
 @app.command()
