@@ -334,8 +334,14 @@ class Context:
         self.touch()
 
     async def share(self, *blobs: bytes) -> None:
-        """Say that this node holds blobs."""
-        await self.announce(BlobHint(tuple(blobs)))
+        """Say that this node holds blobs.
+
+        What it said lately it does not say again: stages share before they write to the chain, and try
+        both again whenever something changed, which an announcement is.
+        """
+        hint = BlobHint(tuple(blobs))
+        if not self.mail.says(hint, self.seams.clock.now()):
+            await self.announce(hint)
 
     def peer_of(self, operator: bytes) -> str | None:
         """The peer id of an operator."""

@@ -184,6 +184,12 @@ class Mail:
 
     # -- reading ---
 
+    def says(self, body: Any, now: float) -> bool:
+        """Whether a letter of ours says this and has half of its life before it."""
+        slot = type(body).__name__, self._author, write_body(self.wire, body)
+        known = self._by_kind[type(body)].get(slot)
+        return known is not None and known.envelope.expires > now + LIFETIME_S / 2
+
     def letters(self, kind: type[T]) -> list[Letter]:
         """Accepted messages of a kind, in order of arrival."""
         return list(self._by_kind[kind].values())

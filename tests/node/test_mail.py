@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,8 @@ from protocol.errors import Ignore, Reject
 from protocol.ids import content_id
 from protocol.messages import BlobHint, DatanetRecord, EpochVote, NodeRecord
 from protocol.signing import Envelope, public_key, seal
-from simnet.seams import MemoryStore
+from simnet.seams import MemoryStore, run_world
+from tests.node import bare
 
 NETWORK, OTHER_NETWORK = b"n" * 32, b"o" * 32
 ANN, BOB = b"a" * 32, b"b" * 32
@@ -321,6 +323,32 @@ steps = st.lists(
     ),
     max_size=12,
 )
+
+
+def test_what_we_said_lately_we_know_to_have_said() -> None:
+    box = mail()
+    assert not box.says(HINT, NOW)
+    box.accept(pack(sent()), NOW)  # another's letter is not ours
+    assert not box.says(HINT, NOW)
+    box.write(HINT, NOW)
+    assert box.says(HINT, NOW + LIFETIME_S / 2 - 1)
+    assert not box.says(HINT, NOW + LIFETIME_S / 2)  # soon gone: it is said again
+    assert not box.says(BlobHint(()), NOW)
+
+
+def test_what_a_node_shares_twice_wakes_nobody_and_goes_out_once() -> None:
+    async def main() -> None:
+        ctx = bare.node("ann", ("ann",))
+        blob = ctx.seams.blobs.put(b"body")
+        await ctx.share(blob)
+        with trio.move_on_after(1.0) as asleep:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ctx.changed, 60.0)
+                await ctx.share(blob)
+        assert asleep.cancelled_caught
+        assert len(ctx.mail.letters(BlobHint)) == 1
+
+    run_world(main, seed=1)
 
 
 @given(steps)
