@@ -13,7 +13,7 @@ import trio
 from node import train
 from node.context import Context
 from protocol.codec import pack, unpack
-from protocol.compute import Request, Result, StepState, Train, Trained
+from protocol.compute import Generate, Request, Result, StepState, Train, Trained
 from protocol.errors import ChainError
 from protocol.ids import ZERO, content_id, topic
 from protocol.messages import RevealAnswer, RevealRequest
@@ -44,6 +44,19 @@ class Stuck(Rogue):
         if isinstance(request, Train):
             await trio.sleep_forever()
         return await super().run(request)
+
+
+class Thrifty(Rogue):
+    """A host that answers with the base alone, and saves itself the adapter."""
+
+    async def run(self, request: Request) -> Result:
+        if isinstance(request, Generate):
+            request = replace(request, adapter=None)
+        return await super().run(request)
+
+
+def thrifty(compute: Compute, blobs: Blobs) -> Compute:
+    return Thrifty(compute, lambda step, state: state)
 
 
 def withhold(compute: Compute, blobs: Blobs) -> Compute:

@@ -69,6 +69,7 @@ class Cast:
     answers: int = 1
     disturb: Callable[[World], Awaitable[object]] = nothing  # what it returns is kept in ``seen``
     doomed: bool = False  # the job fails: no epoch to wait for
+    afterwards: Callable[[World], Awaitable[object]] = nothing  # the same, once all is paid
 
 
 @dataclass(slots=True)
@@ -122,6 +123,7 @@ async def _tell(cast: Cast) -> Told:
         told = Told(cast, world.nodes, await _submit(cast, world))
         told.seen = await cast.disturb(world)
         await (_failed(world, told) if cast.doomed else _settled(world, told))
+        told.seen = await cast.afterwards(world) or told.seen
         await _remember(told, world, stakes, payouts)
     return told
 
