@@ -52,7 +52,7 @@ demo: setup ## a local network of real processes goes once round the loop
 test: setup ## the tests (ARGS are pytest's)
 	@$(BIN)/python -m pytest $(ARGS)
 
-nightly: setup ## long runs over the contracts, about 40 minutes of one core (needs npm); ARGS name parts
+nightly: setup ## long runs over the contracts, half an hour of one core (needs npm); ARGS name parts
 	@$(BIN)/python -m tests.contracts.nightly $(ARGS)
 
 check: setup ## format, lint, doors, types, layers, contract artifacts

@@ -9,6 +9,7 @@ environment of its own (toolbox.py).
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from settlement.rebuild import SOURCES
 from tests.contracts import foundry, toolbox
 
 OUT = "out-symbolic"
-PROVEN = "AggregatorSets AssetRegistry AttributionPool OpenToken RuleRegistry WorkerStake"
+PROVEN = "AggregatorSets AssetRegistry AttributionPool InferenceChannels OpenToken RuleRegistry WorkerStake"
 ASSERTION_SECONDS = 300
 
 
@@ -52,6 +53,9 @@ def main() -> None:
 
 def proven(pattern: str) -> str:
     """halmos's output for the functions of this pattern."""
+    for old in (foundry.PROJECT / OUT).glob("*.t.sol"):
+        if not (foundry.PROJECT / "symbolic" / old.name).exists():
+            shutil.rmtree(old)  # it runs what was once built
     where = toolbox.environment(
         FOUNDRY_PROFILE="symbolic", FOUNDRY_REMAPPINGS=f"settlement/={SOURCES}/"
     )

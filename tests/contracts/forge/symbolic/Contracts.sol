@@ -13,7 +13,10 @@ import {IRuleRegistry} from "settlement/interfaces/IRuleRegistry.sol";
 
 /// @dev The cheat codes that halmos knows and these properties use.
 interface Vm {
+    function addr(uint256 key) external pure returns (address);
     function assume(bool condition) external pure;
+    function prank(address sender) external;
+    function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function warp(uint256 time) external;
 }
 
@@ -27,6 +30,7 @@ abstract contract Contracts {
     uint32 internal constant STALL = 60;
     uint32 internal constant WINDOW = 10;
     address internal constant PAYOUT = address(0x5001);
+    address internal constant TREASURY = address(0x5002);
     bytes32 internal constant GENESIS = bytes32(0);
 
     OpenToken internal token;
