@@ -68,8 +68,8 @@ class Cast:
     private: str = ""  # name of a private Datanet
     answers: int = 1
     disturb: Callable[[World], Awaitable[object]] = nothing  # what it returns is kept in ``seen``
-    doomed: bool = False  # the job fails: no epoch to wait for
     afterwards: Callable[[World], Awaitable[object]] = nothing  # the same, once all is paid
+    doomed: bool = False  # the job fails: no epoch to wait for
 
 
 @dataclass(slots=True)
@@ -245,7 +245,7 @@ async def _payouts(world: World) -> dict[str, int]:
 async def _remember(
     told: Told, world: World, stakes: dict[str, int], payouts: dict[str, int]
 ) -> None:
-    first = next(iter(world.nodes.values()))
+    first, read = next(iter(world.nodes.values())), world.chain.read
     after, paid = await _stakes(world), await _payouts(world)
     told.stake = {name: (stakes[name], after[name]) for name in world.nodes}
     told.payout = {name: (payouts[name], paid[name]) for name in world.nodes}
@@ -254,10 +254,9 @@ async def _remember(
         index = first.board.index_of(ctx.operator)
         assert index is not None
         told.owner[name] = index
-        told.claimed[name] = await world.chain.read("AttributionPool", "claimed", bytes(32), index)
-        locked = world.chain.read("WorkerStake", "lockedOf", checksum(ctx.operator))
-        told.locked[name] = await locked
-    told.reserved = (await world.chain.read("AttributionPool", "potOf", told.job.id))[2]
+        told.claimed[name] = await read("AttributionPool", "claimed", bytes(32), index)
+        told.locked[name] = await read("WorkerStake", "lockedOf", checksum(ctx.operator))
+    told.reserved = (await read("AttributionPool", "potOf", told.job.id))[2]
     for item in await attribute.finished_jobs(first):
         found = await attribute.attributed(first, item)
         told.scores = None if found is None else found.body
