@@ -29,7 +29,8 @@ MAX_HAVE = 4_096  # ids in a sync request
 MAX_MISSING = 256  # envelopes in its answer
 AUTHOR_RATE, AUTHOR_BURST = 2.0, 4_096.0  # letters: 11,296 in the hour that they live
 GRAIN_S = 30  # letters that end sooner are not reconciled: clocks differ
-DECLINED_S = 300.0  # a letter that we refused may be welcome later: its author may have staked
+DECLINED_S = 300.0  # a letter that we refused is not asked for again so long
+EARLY_S = 15.0  # nor this long one whose author we do not know as staked: our chain may lag behind
 
 
 Slot = tuple[str, bytes, bytes]  # kind, author, body
@@ -74,6 +75,7 @@ class Mail:
         self._by_kind: dict[type[Any], dict[Slot, Letter]] = defaultdict(dict)
         self._learnt: dict[type[Any], dict[bytes, Any]] = defaultdict(dict)
         self._declined = SeenCache(ttl=DECLINED_S, limit=20_000)
+        self._early = SeenCache(ttl=EARLY_S, limit=20_000)
         self._hints: dict[bytes, dict[bytes, str]] = defaultdict(dict)  # blob -> letter -> author
         self._ascending: list[bytes] = []  # ids of all letters
         self._first_end = inf  # no letter expires before this, Unix seconds
@@ -289,13 +291,18 @@ class Mail:
 
     def wants(self, letter: bytes, now: float) -> bool:
         """Whether to ask for a letter that a peer holds."""
-        return letter not in self._letters and not self._declined.has(letter, now)
+        lately = self._declined.has(letter, now) or self._early.has(letter, now)
+        return letter not in self._letters and not lately
 
-    def declined(self, asked: Sequence[bytes], now: float) -> None:
-        """Those of them that did not become letters are not asked for again for some minutes."""
+    def declined(self, asked: Sequence[bytes], now: float, early: bool = False) -> None:
+        """Those of them that did not become letters are not asked for again for some minutes.
+
+        ``early``: some of their authors had no stake yet, so ask again in some seconds.
+        """
+        cache = self._early if early else self._declined
         for letter in asked:
             if letter not in self._letters:
-                self._declined.add(letter, now)
+                cache.add(letter, now)
 
     # -- store ---
 

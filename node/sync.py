@@ -55,10 +55,11 @@ async def pull(ctx: Context, peer: str, accept: Callable[[Context, bytes], None]
             envelopes = unpack(SyncAnswer, raw, limit=LETTERS_BYTES).envelopes
             if len(envelopes) > len(wanted):
                 raise PeerError("bad-letters", f"{len(envelopes)} for {len(wanted)} ids")
-            accepted, crowded = _take(ctx, envelopes, accept)
+            accepted, refused = _take(ctx, envelopes, accept)
             taken += accepted
-            if not crowded:  # else they are welcome again when their author's rate allows
-                ctx.mail.declined(wanted, ctx.seams.clock.now())
+            if "author-rate" not in refused:  # else they are welcome again when the rate allows
+                early = "no-stake" in refused
+                ctx.mail.declined(wanted, ctx.seams.clock.now(), early)
     return taken
 
 
@@ -82,15 +83,14 @@ def _batches(ids: Sequence[bytes]) -> Iterator[tuple[bytes, ...]]:
 
 def _take(
     ctx: Context, envelopes: Sequence[bytes], accept: Callable[[Context, bytes], None]
-) -> tuple[int, bool]:
-    """How many were accepted (the mail counts the others under their reason), and whether one was
-    refused only for its author's rate."""
-    accepted, crowded = 0, False
+) -> tuple[int, set[str]]:
+    """How many were accepted, and why others were not (the mail counts them)."""
+    accepted, refused = 0, set[str]()
     for envelope in envelopes:
         try:
             accept(ctx, envelope)
         except (Ignore, Reject) as verdict:
-            crowded |= verdict.reason == "author-rate"
+            refused.add(verdict.reason)
             continue
         accepted += 1
-    return accepted, crowded
+    return accepted, refused

@@ -67,6 +67,22 @@ def test_a_letter_that_was_refused_is_not_asked_for_again_at_once() -> None:
     run_world(main, seed=1)
 
 
+def test_a_letter_whose_author_stakes_a_moment_later_is_asked_for_again_soon() -> None:
+    """A node that just joined was unknown for five minutes to whoever synced a block too early."""
+
+    async def main() -> None:
+        async with running(PAIR, SIMNET, b"sync") as world:
+            ann, bob, _ = await slept(world)
+            known = bob.mail._standing
+            bob.mail._standing = lambda author: False
+            await bob.seams.transport.dial(ann.seams.transport.addrs[0])
+            assert await sync.pull(bob, ann.seams.transport.peer_id, watch._accept) == 0
+            bob.mail._standing = known
+            await world.until(lambda: hints(bob) == LETTERS, 60, "caught up")
+
+    run_world(main, seed=1)
+
+
 @pytest.mark.parametrize("answer", [b"\xff", pack(sync.WantLetters(()))])
 def test_a_peer_that_answers_nonsense_is_at_fault(
     answer: bytes, monkeypatch: pytest.MonkeyPatch

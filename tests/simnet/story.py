@@ -27,6 +27,7 @@ from tasks.board import Board
 from tasks.entries import Posted
 from tests.simnet import rogues
 
+Amounts = dict[str, int]  # amounts by member name
 RECORDS = 20  # a shard
 PROMPT = "What is the beginning of heaven and earth?"
 RECIPE = """
@@ -242,15 +243,13 @@ async def _payouts(world: World) -> dict[str, int]:
     }
 
 
-async def _remember(
-    told: Told, world: World, stakes: dict[str, int], payouts: dict[str, int]
-) -> None:
+async def _remember(told: Told, world: World, stakes: Amounts, payouts: Amounts) -> None:
     first, read = next(iter(world.nodes.values())), world.chain.read
     after, paid = await _stakes(world), await _payouts(world)
-    told.stake = {name: (stakes[name], after[name]) for name in world.nodes}
-    told.payout = {name: (payouts[name], paid[name]) for name in world.nodes}
     told.bodies = tuple(await epoch.bodies(first))
     for name, ctx in world.nodes.items():
+        told.stake[name] = (stakes[name], after[name])
+        told.payout[name] = (payouts[name], paid[name])
         index = first.board.index_of(ctx.operator)
         assert index is not None
         told.owner[name] = index
