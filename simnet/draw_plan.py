@@ -159,23 +159,26 @@ def small(seed: int, nodes: int, hours: float) -> Plan:
 
 
 def _aside(dice: Dice, players: tuple[Player, ...]) -> tuple[tuple[Shard, ...], dict[str, str]]:
-    """Shards of a copycat or of one hand's two names, and who misbehaves without being a bad worker."""
+    """Shards of a copycat or of one hand's two names, and who misbehaves without being a bad worker.
+
+    They own nothing else, so that what they earn is by these.
+    """
     seats = [p.name for p in players if "aggregator" in p.roles]
-    free = tuple(p.name for p in players if p.name not in seats[:OWNERS] and not p.actor)[-4:]
-    one, two, *rest = dice.order("aside", free)
+    free = tuple(p.name for p in players[OWNERS:] if p.name not in seats and not p.actor)
+    one, two, *rest = (*dice.order("aside", free), "", "")
     lame = next((p.name for p in players if p.name in rest and "worker" in p.roles), "")
     actor = {seats[-1]: SEATS[dice.number("seat", len(SEATS))]}
     if lame and dice.number("slow", 2):
         actor[lame] = "slow"
-    match HANDS[dice.number("hand", len(HANDS))]:
-        case "copycat":  # some time after what it copies, before the first job
-            actor[one] = "copycat"
-            return (Shard(one, "d00", "copycat:kjv", 0, BOOKS, 0, ROWS, at=20.0),), actor
-        case "sybil":
-            actor |= dict.fromkeys((one, two), "sybil")
-            half = ROWS // 2
-            hands = ((one, 0), (two, half))
-            return tuple(Shard(n, "d00", "kjv", OWNERS, BOOKS, at, half) for n, at in hands), actor
+    hand = HANDS[dice.number("hand", len(HANDS))]
+    if hand == "copycat" and one:  # some time after what it copies, before the first job
+        actor[one] = hand
+        return (Shard(one, "d00", "copycat:kjv", 0, BOOKS, 0, ROWS, at=20.0),), actor
+    if hand == "sybil" and two:
+        half = ROWS // 2
+        actor |= dict.fromkeys((one, two), hand)
+        hands = ((one, 0), (two, half))
+        return tuple(Shard(n, "d00", "kjv", OWNERS, BOOKS, at, half) for n, at in hands), actor
     return (), actor
 
 
