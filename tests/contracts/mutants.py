@@ -6,7 +6,9 @@ the faulty artifact, and must fail. Exit status 1 when a fault survives, does no
 deploy.
 """
 
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,8 +27,8 @@ FAULTS = Path(__file__).parent / "mutants.toml"
 class Mutant:
     """One fault: ``search``, which stands once in ``file``, becomes ``replace``.
 
-    ``contract`` is the deployed one that has the fault (empty: the file's own), ``killer`` the forge test
-    (``Contract.function``) that must notice.
+    ``contract`` is the deployed one that has the fault (empty: the file's own), ``killer`` the test that
+    must notice: forge's (``Contract.function``) or a Python one (``test_file.py::test``).
     """
 
     name: str
@@ -35,6 +37,11 @@ class Mutant:
     replace: str
     killer: str
     contract: str = ""
+
+    @property
+    def in_python(self) -> bool:
+        """Whether pytest runs the killer, on the bytecode and the models."""
+        return "::" in self.killer
 
     def source(self) -> str:
         """The faulty text. Raises OperatorError ``stale-mutant``."""
@@ -58,7 +65,7 @@ def main() -> None:
         killed = is_killed(mutant)
         if not killed:
             alive.append(mutant.name)
-        _say(f"{mutant.name:28} {'killed by' if killed else 'SURVIVED'} {mutant.killer}", begin)
+        _say(f"{mutant.name:32} {'killed by' if killed else 'SURVIVED'} {mutant.killer}", begin)
     sys.stdout.write(f"{len(chosen)} mutants, {len(alive)} survived {alive or ''}\n")
     sys.exit(1 if alive else 0)
 
@@ -73,7 +80,11 @@ def mutants() -> list[Mutant]:
 
 def sound(chosen: list[Mutant]) -> None:
     """A test that fails without a fault kills nothing. Raises OperatorError ``forge``."""
-    for suite in sorted({each.killer.split(".")[0] for each in chosen}):
+    python = sorted({each.killer for each in chosen if each.in_python})
+    if wrong := [killer for killer in python if not _passes(killer, abi.ARTIFACTS)]:
+        told = f"without any fault these fail: {', '.join(wrong)}"
+        raise OperatorError("pytest", told, "Correct the tests first.")
+    for suite in sorted({each.killer.split(".")[0] for each in chosen if not each.in_python}):
         names = sorted({each.killer for each in chosen if each.killer.startswith(f"{suite}.")})
         results = _results(suite, [name.split(".")[1] for name in names], abi.ARTIFACTS)
         wrong = [name for name in names if not results.get(name.split(".")[1], False)]
@@ -84,6 +95,9 @@ def sound(chosen: list[Mutant]) -> None:
 
 def is_killed(mutant: Mutant) -> bool:
     """Whether its test fails, and nothing before the test. Raises OperatorError ``forge``."""
+    if mutant.in_python:
+        with tempfile.TemporaryDirectory() as folder:
+            return not _passes(mutant.killer, faulty(mutant, Path(folder)))
     suite, test = mutant.killer.split(".")
     with tempfile.TemporaryDirectory() as folder:
         results = _results(suite, [test], faulty(mutant, Path(folder)))
@@ -108,6 +122,16 @@ def faulty(mutant: Mutant, folder: Path) -> Path:
         raise OperatorError("stale-mutant", told, f"Correct it in {FAULTS.name}.")
     (artifacts / f"{name}.json").write_text(body)
     return artifacts
+
+
+def _passes(killer: str, artifacts: Path) -> bool:
+    """Whether a Python test passes. Raises OperatorError ``pytest`` when it does not get to run."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", f"tests/contracts/{killer}"]
+    environment = {**os.environ, "OPENLEDGER_ARTIFACTS": str(artifacts)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1) or " error" in done.stdout.splitlines()[-1]:
+        raise OperatorError("pytest", done.stdout + done.stderr, "Correct the mutant or the test.")
+    return done.returncode == 0
 
 
 def _results(suite: str, tests: list[str], artifacts: Path) -> dict[str, bool]:
