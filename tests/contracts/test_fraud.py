@@ -82,10 +82,11 @@ def test_a_leaf_of_another_than_the_registered_owner(scene: Scene) -> None:
     voided(scene, outcome, WRONG_OWNER, stolen)
 
 
-def test_a_total_that_is_not_the_root_s_sum(scene: Scene) -> None:
+@pytest.mark.parametrize("total", [2 * OPEN, 3 * OPEN - 1, 3 * OPEN + 1, 5 * OPEN])
+def test_a_total_that_is_not_the_root_s_sum(scene: Scene, total: int) -> None:
     tree = scene.tree(OPEN, OPEN, OPEN)
-    short = replace(scene.epoch(tree, typed_data.Draw(scene.job, 5 * OPEN)), total=5 * OPEN)
-    scene.commit(short)
+    wrong = replace(scene.epoch(tree, typed_data.Draw(scene.job, total)), total=total)
+    scene.commit(wrong)
     root = scene.roots[tree.root]
     other = (*tree.top()[2:], *tree.top()[:2])
     assert scene.refused(8, FRAUD, "proveSum", GENESIS, root, other, ()) == "NoFraud"
