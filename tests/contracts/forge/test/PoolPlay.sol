@@ -358,11 +358,13 @@ contract PoolPlay is Scene {
         paidIn += amount;
     }
 
-    /// @dev A pot that is over (closed, empty, no unit open), or the end of the list.
+    /// @dev A pot that is over (its draw active, empty, no unit open), or the end of the list. A draw that
+    /// may still be voided returns to its pot.
     function _spent() private view returns (uint256 position) {
         for (; position < pots.length; ++position) {
             (, uint256 escrow, uint256 reserved, , , uint256 drawn, ) = pool.potOf(pots[position]);
-            if (pots.length == MOST_POTS && drawn != 0 && escrow + reserved == 0) break;
+            bool over = drawn != 0 && drawn <= pool.activeEpoch(poolOfPot[pots[position]]);
+            if (pots.length == MOST_POTS && over && escrow + reserved == 0) break;
         }
     }
 
