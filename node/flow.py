@@ -22,6 +22,7 @@ from node import (
     join,
     merge,
     queries,
+    servable,
     serve,
     train,
     verify,
@@ -136,6 +137,11 @@ async def collect(ctx: Context) -> None:
     await serve.collect_fees(ctx)
 
 
+async def stock(ctx: Context) -> None:
+    """A host fetches what it will serve while those who computed it are there."""
+    await servable.stock(ctx)
+
+
 async def tend_hosts(ctx: Context) -> None:
     """A model owner probes the hosts that it pays for hosting, and pays what stands."""
     await hosting.tend_hosts(ctx)
@@ -175,6 +181,7 @@ STAGES = (
     Stage("guard", guard),
     Stage("claim", claim),
     Stage("collect", collect, ("host",)),
+    Stage("stock", stock, ("host",)),
     Stage("hosting", tend_hosts),
     Stage("check-receipts", check_receipts, ("verifier",)),
     Stage("remember", remember),

@@ -1,6 +1,9 @@
-"""Which adapters can be answered with: those whose job is finished and attributed, never the base."""
+"""Which adapters can be answered with: those whose job is finished and attributed, never the base.
 
-from node.attribute import Attributed, attributed, finished_jobs
+A host fetches what it will serve as soon as it is there: whoever computed it may be gone when it is asked.
+"""
+
+from node.attribute import Attributed, Finished, attributed, finished_jobs
 from node.context import Context
 from protocol.errors import PeerError
 from protocol.ids import short
@@ -14,3 +17,16 @@ async def attributed_job(ctx: Context, adapter: bytes) -> Attributed:
             if found is not None:
                 return found
     raise PeerError("unknown-adapter", f"no attributed adapter {short(adapter)}")
+
+
+async def stock(ctx: Context) -> None:
+    """Hold the adapter and the index of every attributed job."""
+    for item in await finished_jobs(ctx):
+        await ctx.attempt("stock", _hold, item)
+
+
+async def _hold(ctx: Context, item: Finished) -> None:
+    found = await attributed(ctx, item)
+    if found is not None:
+        await ctx.fetch(item.adapter)
+        await ctx.fetch(found.body.index, found.post.operator)
