@@ -290,9 +290,12 @@ def test_money_events() -> None:
     chain.emit("PotToppedUp", pot=POT, source=BOB, amount=5)
     chain.emit("PotDrawn", pot=POT, epoch=1, amount=105)
     assert (chain.board.pots[POT].amount, chain.board.pots[POT].drawn) == (105, 1)
-    chain.emit("ChannelOpened", channel=VALUE, payer=ANN, host=BOB, salt=VALUE, amount=50)
+    opened = {"payer": ANN, "host": BOB, "salt": VALUE, "amount": 50}
+    chain.emit("ChannelOpened", channel=VALUE, hosting=False, **opened)
+    chain.emit("ChannelOpened", channel=OTHER, hosting=True, **opened)
     chain.emit("ChannelToppedUp", channel=VALUE, source=ANN, amount=7)
     assert chain.board.channels[VALUE].deposit == 57
+    assert [chain.board.channels[each].hosting for each in (VALUE, OTHER)] == [False, True]
     parts = {"host": 2, "owner": 1, "lineage": 1, "contributors": 5, "treasury": 1}
     facts = {"ruleVersion": 1, "bookedUnder": 2, "delta": 10}
     chain.emit("UsageBooked", channel=VALUE, asset=OTHER, **facts)
