@@ -3,7 +3,6 @@
 The chain is the simulated one; the model and its verifiers are stand-ins (tests/node/test_serve.py).
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -17,19 +16,12 @@ from protocol.codec import pack
 from protocol.errors import OperatorError, PeerError
 from protocol.ids import checksum, content_id
 from protocol.messages import VoucherNote
-from protocol.params import OPEN, SIMNET
-from simnet.seams import run_world
-from simnet.world import Member, World, running
-from tests.node.test_serve import Model, lose
+from protocol.params import OPEN
+from simnet.world import World
+from tests.node.test_serve import ADAPTER, Model, Scene, lose
+from tests.node.test_serve import play as play_pair
 
-PAIR = (
-    Member("ann", ("aggregator", "verifier"), open_tokens=100),
-    Member("bob", ("host", "verifier")),
-)
-ADAPTER = content_id(b"adapter")
 RATE, EVERY = OPEN // 2, 600
-
-Scene = Callable[[World, Context, Context], Awaitable[None]]
 
 
 @pytest.fixture
@@ -51,14 +43,11 @@ def verdict(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool | None]:
 
 
 def play(scene: Scene) -> None:
-    async def main() -> None:
-        async with running(PAIR, SIMNET, b"hosting") as world:
-            ann, bob = world.nodes["ann"], world.nodes["bob"]
-            await world.clock.sleep(15)  # until the treasury has paid ann
-            await ann.write("AssetRegistry", "registerModel", ADAPTER, [], 0)
-            await scene(world, ann, bob)
+    async def with_model(world: World, ann: Context, bob: Context) -> None:
+        await ann.write("AssetRegistry", "registerModel", ADAPTER, [], 0)
+        await scene(world, ann, bob)
 
-    run_world(main, seed=1)
+    play_pair(with_model)
 
 
 async def opened(ann: Context, bob: Context, deposit: int = 10 * OPEN) -> bytes:
