@@ -32,11 +32,12 @@ Table = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Evidence bytes, index bytes, and ``scores[query][row]``."""
+    """Evidence bytes, index bytes, ``scores[query][row]``, and each query's mean loss in nats."""
 
     evidence: bytes
     index: bytes
     scores: Table
+    losses: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +51,15 @@ class Checked:
 
 def gradient_rows(
     base: Base, adapter: Adapter, records: Sequence[RecordText], max_tokens: int
-) -> Iterator[tuple[int, Vector]]:
-    """(position, fp32 row [P]) of every record, shortest first; a batch has little padding."""
+) -> Iterator[tuple[int, Vector, float]]:
+    """(position, fp32 row [P], mean loss in nats) of every record, shortest first: little padding."""
     examples = [encode(base.tokenizer, record, max_tokens) for record in records]
     order = sorted(range(len(examples)), key=lambda i: (len(examples[i].ids), i))
     for start in range(0, len(order), BATCH):
         batch = order[start : start + BATCH]
-        rows, _ = example_gradients(base, adapter, [examples[i] for i in batch], BATCH)
-        for i, row in zip(batch, rows, strict=True):
-            yield i, row * examples[i].targets
+        rows, losses = example_gradients(base, adapter, [examples[i] for i in batch], BATCH)
+        for i, row, loss in zip(batch, rows, losses, strict=True):
+            yield i, row * examples[i].targets, float(loss)
 
 
 def store_rows(
@@ -70,7 +71,7 @@ def store_rows(
 ) -> tuple[bytes, ...]:
     """Blob ids of the bfloat16 rows, in the order of the records; ``put`` stores and names one."""
     found = gradient_rows(base, adapter, records, max_tokens)
-    ids = {i: put(to_bytes(row)) for i, row in found}
+    ids = {i: put(to_bytes(row)) for i, row, _ in found}
     return tuple(ids[i] for i in range(len(records)))
 
 
@@ -85,10 +86,14 @@ def score(
     for row in rows:
         from_bytes(row, adapter.size)
     found = gradient_rows(base, adapter, queries, max_tokens)
-    asked = {i: to_bytes(row) for i, row in found}
-    products = gram(rows, [asked[i] for i in range(len(queries))], adapter.slices)
+    asked = {i: (to_bytes(row), loss) for i, row, loss in found}
+    in_order = [asked[i] for i in range(len(queries))]
+    products = gram(rows, [body for body, _ in in_order], adapter.slices)
     return Scored(
-        evidence.to_bytes(products), index.build(rows, adapter.slices, products), scores(products)
+        evidence.to_bytes(products),
+        index.build(rows, adapter.slices, products),
+        scores(products),
+        tuple(loss for _, loss in in_order),
     )
 
 
@@ -127,7 +132,7 @@ def score_answer(
     base: Base, adapter: Adapter, body: bytes, answer: RecordText, max_tokens: int
 ) -> tuple[int, ...]:
     """Influence of every indexed record on one answer (prompt and completion)."""
-    ((_, row),) = gradient_rows(base, adapter, [answer], max_tokens)
+    ((_, row, _),) = gradient_rows(base, adapter, [answer], max_tokens)
     return index.answer_scores(body, row)
 
 
@@ -139,4 +144,5 @@ def _own(
     max_tokens: int,
 ) -> dict[int, Vector]:
     chosen = [records[i] for i in positions]
-    return {positions[i]: row for i, row in gradient_rows(base, adapter, chosen, max_tokens)}
+    found = gradient_rows(base, adapter, chosen, max_tokens)
+    return {positions[i]: row for i, row, _ in found}

@@ -176,6 +176,9 @@ DUPLICATE = Refused(
     "Another node runs with this node's key, and was there first.",
     "Stop one of them. A second node needs keys of its own: openledger --home DIR init.",
 )
+UNPROVEN = (
+    "unproven-duplicate"  # the same without a fresh signature of our key: not believed, asked again
+)
 TWICE = Refused(
     "peer-runs-twice",
     "Two nodes run with the key of this peer; this is the younger.",
@@ -197,7 +200,7 @@ def told(answer: Answer, ours: Hello, key: bytes) -> Refused:
     if reason == DUPLICATE.reason:
         if proves_another(answer.elder, ours.life, key):
             return DUPLICATE
-        reason = "unproven-duplicate"
+        reason = UNPROVEN
     return Refused(reason, f"The peer refuses this node: {reason}.", "Update openledger-node.")
 
 

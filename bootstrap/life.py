@@ -14,9 +14,9 @@ from protocol.signing import vouch, vouched
 
 PURPOSE = b"openledger/life/1"
 # Every node greets its peers again in this time, so that the life that holds a key stays heard.
-# A greeting is a stream of its own: with 12 peers every 5 s they took a third of an idle node's CPU.
-GREET_SECONDS = 10.0
-ALIVE_SECONDS = 22.0  # two greetings missed
+# A greeting is a stream of its own: with 12 peers every 10 s they were most of an idle node's frames.
+GREET_SECONDS = 20.0
+ALIVE_SECONDS = 42.0  # two greetings missed
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,15 +59,12 @@ class Base:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
 
-def load_base(
-    source: str, cache: Path, dtype: str = "fp32", threads: int = 1, device: str = "cpu"
-) -> Base:
-    """Load ``source`` and set torch's thread count. Raises ComputeError ``bad-model``.
+def load_base(source: str, cache: Path, dtype: str = "fp32", device: str = "cpu") -> Base:
+    """Load ``source``. Raises ComputeError ``bad-model``.
 
     Takes 1.3 s for SmolLM2, most of it the digest. Not for two threads at once: transformers
     patches its own globals while it loads.
     """
-    torch.set_num_threads(threads)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     path = str(_converted(source, cache)) if source in PACKAGES else source
     model, tokenizer = _read(path)

@@ -56,14 +56,18 @@ def generate(
 def losses(
     base: Base, adapter: Adapter | None, examples: Sequence[Example], batch: int = 8
 ) -> list[tuple[float, int]]:
-    """(mean negative log-likelihood in nats, target tokens) of each example."""
-    found: list[tuple[float, int]] = []
+    """(mean negative log-likelihood in nats, target tokens) of each example.
+
+    Computed shortest first: padding is 6 % of the demo's queries in their own order, 2.5 % so.
+    """
+    means: dict[int, float] = {}
+    order = sorted(range(len(examples)), key=lambda i: len(examples[i].ids))
     with torch.no_grad(), _with(base, adapter):
-        for start in range(0, len(examples), batch):
-            part = examples[start : start + batch]
-            means = record_losses(base, part).tolist()
-            found += zip(means, (example.targets for example in part), strict=True)
-    return found
+        for start in range(0, len(order), batch):
+            part = order[start : start + batch]
+            found = record_losses(base, [examples[i] for i in part]).tolist()
+            means |= zip(part, found, strict=True)
+    return [(means[i], example.targets) for i, example in enumerate(examples)]
 
 
 @contextmanager

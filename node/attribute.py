@@ -4,7 +4,10 @@ The worker whose turn it is (``node/turns.py``) computes; drawn verifiers re-com
 Queries are opened by the aggregators only after the rows are on chain (``node/queries.py``).
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 
 from datanet.record import RecordList
 from node import data, jobs
@@ -12,10 +15,13 @@ from node.context import Context
 from node.jobs import Job
 from node.merge import merged
 from node.published import read_queries, read_rows, read_scores
+from node.together import together
 from node.turns import Finished, Turn, current, finished_jobs
 from protocol.compute import Losses, LossesDone, Rows, RowsDone, Score, Scored
 from protocol.messages import ROWS, SCORES, DatanetLoss, QueriesBody, RowsBody, ScoresBody
 from tasks.entries import Posted
+
+ROWS_AT_ONCE = 24  # of one request: parts run at once, and their progress shows
 
 __all__ = ["Attributed", "Finished", "attributed", "finished_jobs"]
 
@@ -61,18 +67,25 @@ async def _advance_rows(ctx: Context, item: Finished) -> None:
     dataset = await data.dataset(ctx, item.job)
     records = await data.all_rows(ctx, item.job)
     await ctx.fetch(item.adapter)
-    ctx.note("attribute", f"computing {len(dataset.rows)} gradient rows")
-    spec = item.job.spec
-    positions = tuple(range(len(dataset.rows)))
-    request = Rows(spec.base, item.adapter, records, positions, spec.hyper.max_tokens)
-    done = await ctx.seams.compute.run(request)
-    assert isinstance(done, RowsDone)
     ids = tuple(row.record for row in dataset.rows)
-    blob = ctx.put(RowsBody(item.job.id, item.adapter, ids, done.rows))
+    ctx.note("attribute", f"computing {len(ids)} gradient rows")
+    parts = [range(i, min(i + ROWS_AT_ONCE, len(ids))) for i in range(0, len(ids), ROWS_AT_ONCE)]
+    found = await together([partial(_rows, ctx, item, records, part) for part in parts])
+    blob = ctx.put(RowsBody(item.job.id, item.adapter, ids, tuple(chain.from_iterable(found))))
     await ctx.share(blob)
     receipt = await ctx.post(ROWS, item.job.id, blob)
     await ctx.reached(receipt.block)
     ctx.note("attribute", "committed the rows; the queries may open")
+
+
+async def _rows(ctx: Context, item: Finished, records: bytes, part: range) -> tuple[bytes, ...]:
+    """Blob ids of the rows of one part of the records."""
+    spec = item.job.spec
+    request = Rows(spec.base, item.adapter, records, tuple(part), spec.hyper.max_tokens)
+    done = await ctx.seams.compute.run(request)
+    assert isinstance(done, RowsDone)
+    ctx.note("attribute", f"computed the gradient rows {part.start + 1} to {part.stop}")
+    return done.rows
 
 
 # -- scores ---
@@ -103,14 +116,16 @@ async def _scores(
 ) -> ScoresBody:
     asked = await read_queries(ctx, item.job, opening)
     committed = await read_rows(ctx, item.job, rows)
-    spec = item.job.spec
     ctx.note("attribute", f"scoring {len(committed.rows)} rows on {len(asked.records)} queries")
-    request = Score(
-        spec.base, item.adapter, committed.rows, texts_of(ctx, asked), spec.hyper.max_tokens
-    )
-    scored = await ctx.seams.compute.run(request)
+    acts: list[Callable[[], Awaitable[object]]] = [
+        partial(_score, ctx, item, committed, asked),
+        *(partial(held_out, ctx, item.job, a, asked) for a in _earlier(ctx, item.job)),
+    ]
+    if jobs.home_owners(ctx, item.job):
+        acts.append(partial(held_out_without_private, ctx, item, asked))
+    scored, *_ = await together(acts)
     assert isinstance(scored, Scored)
-    losses, without = await _measure(ctx, item, asked)
+    losses, without = await _measured(ctx, item, asked)
     return ScoresBody(
         job=item.job.id,
         rows=rows.value,
@@ -128,13 +143,26 @@ def texts_of(ctx: Context, asked: QueriesBody) -> bytes:
     return ctx.put(RecordList(tuple(entry.text for entry in asked.records)))
 
 
-async def _measure(
+async def _score(ctx: Context, item: Finished, rows: RowsBody, asked: QueriesBody) -> Scored:
+    spec, texts = item.job.spec, texts_of(ctx, asked)
+    request = Score(spec.base, item.adapter, rows.rows, texts, spec.hyper.max_tokens)
+    scored = await ctx.seams.compute.run(request)
+    assert isinstance(scored, Scored)
+    _kept(ctx)[(item.adapter, texts)] = _by_datanet(asked, scored.nll_micro)
+    return scored
+
+
+def _earlier(ctx: Context, job: Job) -> list[bytes]:
+    """The adapters at the start and after each round but the last."""
+    return [jobs.start_adapter(ctx, job, n) for n in range(job.spec.rounds)]
+
+
+async def _measured(
     ctx: Context, item: Finished, asked: QueriesBody
 ) -> tuple[tuple[DatanetLoss, ...], tuple[int, ...]]:
     """Held-out loss per Datanet at the start and after each round; and without the private updates."""
-    job = item.job
-    adapters = [jobs.start_adapter(ctx, job, n) for n in range(job.spec.rounds)]
-    by_adapter = [await held_out(ctx, job, a, asked) for a in (*adapters, item.adapter)]
+    job, adapters = item.job, (*_earlier(ctx, item.job), item.adapter)
+    by_adapter = [await held_out(ctx, job, adapter, asked) for adapter in adapters]
     without = await held_out_without_private(ctx, item, asked)
     order = sorted(without)
     losses = tuple(DatanetLoss(d, tuple(found[d] for found in by_adapter)) for d in order)
@@ -153,11 +181,16 @@ async def held_out_without_private(
 
 async def held_out(ctx: Context, job: Job, adapter: bytes, asked: QueriesBody) -> dict[bytes, int]:
     """Mean loss of the opened queries per Datanet, mean nats a target token x 1e6, under an adapter."""
-    cache: dict[tuple[bytes, bytes], dict[bytes, int]] = ctx.private.setdefault("held-out", {})
-    key = (adapter, texts_of(ctx, asked))
+    cache, key = _kept(ctx), (adapter, texts_of(ctx, asked))
     if key not in cache:
         cache[key] = await _held_out(ctx, job, adapter, asked)
     return cache[key]
+
+
+def _kept(ctx: Context) -> dict[tuple[bytes, bytes], dict[bytes, int]]:
+    """What was measured, by adapter and query texts."""
+    kept: dict[tuple[bytes, bytes], dict[bytes, int]] = ctx.private.setdefault("held-out", {})
+    return kept
 
 
 async def _held_out(ctx: Context, job: Job, adapter: bytes, asked: QueriesBody) -> dict[bytes, int]:
@@ -165,7 +198,11 @@ async def _held_out(ctx: Context, job: Job, adapter: bytes, asked: QueriesBody) 
     request = Losses(job.spec.base, adapter, texts_of(ctx, asked), job.spec.hyper.max_tokens)
     done = await ctx.seams.compute.run(request)
     assert isinstance(done, LossesDone)
+    return _by_datanet(asked, done.nll_micro)
+
+
+def _by_datanet(asked: QueriesBody, nll_micro: tuple[int, ...]) -> dict[bytes, int]:
     groups: dict[bytes, list[int]] = {}
-    for entry, loss in zip(asked.records, done.nll_micro, strict=True):
+    for entry, loss in zip(asked.records, nll_micro, strict=True):
         groups.setdefault(entry.datanet, []).append(loss)
     return {datanet: sum(group) // len(group) for datanet, group in groups.items()}

@@ -22,15 +22,17 @@ OK = "ok"
 FAILED = "failed"
 MAX_TEXT = 2_000
 
-Handler = Callable[[Request], Result]
+Handler = Callable[[Request, int], Result]
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """There: a request's class and canonical bytes. Back: ``OK`` and a result, or ``FAILED``."""
+    """There: a request's class, canonical bytes, and how many threads it may use.
+    Back: ``OK`` and a result, or ``FAILED``."""
 
     kind: Name
     body: Annotated[bytes, Max(MAX_FRAME - 256)]
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def _read(source: BinaryIO) -> Frame | None:
 
 def _answer(handler: Handler, frame: Frame) -> Frame:
     try:
-        return Frame(OK, pack(handler(decode_request(frame.kind, frame.body))))
+        return Frame(OK, pack(handler(decode_request(frame.kind, frame.body), frame.threads)))
     except ComputeError as error:
         return _failed(error.code, error.text)
     except MemoryError as error:

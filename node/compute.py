@@ -26,11 +26,20 @@ from node.child_loop import (
 )
 from node.slots import FileSlots, Slot
 from protocol.codec import unpack
-from protocol.compute import RESULT_OF, Request, Result, encode_request
+from protocol.compute import (
+    RESULT_OF,
+    InspectAdapter,
+    Judge,
+    Merge,
+    Request,
+    Result,
+    encode_request,
+)
 from protocol.errors import ComputeError, DecodeError
 from protocol.seams import Clock
 
-YIELD_SECONDS = 1.5  # idle so long before a waiting node gets the slot: a start costs 5 CPU-seconds
+YIELD_SECONDS = 1.5  # idle so long before a waiting node gets the slot: a model costs 6 CPU-seconds
+LIGHT = (InspectAdapter, Judge, Merge)  # load no model: their child gives way at once
 WATCH_SECONDS = 0.2  # between two looks at the child's memory, and at whether it is idle
 TAIL_BYTES = 4_000
 
@@ -43,6 +52,7 @@ class Child:
     stderr: IO[bytes]
     held: ExitStack
     swollen_bytes: int = 0
+    light: bool = True  # it has no model yet
 
     async def exchange(self, frame: Frame) -> Frame | None:
         """The child's answer, or None when it died instead."""
@@ -112,26 +122,46 @@ class ChildCompute:
         memory_limit: int,
         idle_seconds: float,
         clock: Clock,
+        threads: int = 1,
     ) -> None:
-        """``memory_limit`` in resident bytes; ``idle_seconds`` without work end the child."""
+        """``memory_limit`` in resident bytes; ``idle_seconds`` without work end the child.
+
+        ``threads``: of all children that share the slots; a request gets its part of them.
+        """
         self._command = list(command)
         self._env = dict(env)
         self._slots = slots
         self._memory_limit = memory_limit
         self._idle_seconds = idle_seconds
         self._clock = clock
+        self._threads = threads
         self._turn = trio.Lock()
         self._child: Child | None = None
         self._last_used = clock.monotonic()
+        self.load = 0  # requests that it has, the waiting ones included
+
+    @property
+    def alive(self) -> bool:
+        """Whether a child is there."""
+        return self._child is not None
 
     async def run(self, request: Request) -> Result:
         """One request. Raises ComputeError: ``crashed``, ``out-of-memory``, or what the child says.
 
         Cancelling kills the child: nothing else stops a computation.
         """
-        frame = Frame(*encode_request(request))
+        self.load += 1
+        try:
+            return await self._run(request)
+        finally:
+            self.load -= 1
+
+    async def _run(self, request: Request) -> Result:
+        kind, body = encode_request(request)
         async with self._turn:
             child, answer = await self._alive(), None
+            child.light = child.light and isinstance(request, LIGHT)
+            frame = Frame(kind, body, max(1, self._threads // max(1, self._slots.held())))
             try:
                 answer = await self._watched(child, frame)
                 if answer is None:
@@ -153,7 +183,8 @@ class ChildCompute:
             if self._child is None or self._turn.locked():
                 continue
             idle = self._clock.monotonic() - self._last_used
-            if idle > self._idle_seconds or (idle > YIELD_SECONDS and self._slots.wanted()):
+            patience = 0.0 if self._child.light else YIELD_SECONDS
+            if idle > self._idle_seconds or (idle > patience and self._slots.wanted()):
                 async with self._turn:
                     await self._end()
 

@@ -1,6 +1,6 @@
 """The compute child: the only file that joins lora and attribution under torch. One per device.
 
-``python -m node.compute_child --blobs DIR --cache DIR --threads N`` answers requests on its pipes until
+``python -m node.compute_child --blobs DIR --cache DIR`` answers requests on its pipes until
 stdin closes. Merging, judging and inspecting need numpy alone; torch and transformers (4 CPU-seconds to
 import) are loaded by the first request that needs a model, and the base stays loaded.
 """
@@ -42,10 +42,10 @@ def _model_part(name: str) -> Any:
 class Child:
     """Handlers by request class over one blob folder; holds at most one base and its fp64 copy."""
 
-    def __init__(self, blobs: FileBlobs, folder: Path, threads: int) -> None:
+    def __init__(self, blobs: FileBlobs, folder: Path) -> None:
         self._blobs = blobs
         self._folder = folder
-        self._threads = threads
+        self._threads = 1
         self._base: Base | None = None
         self._loaded = ("", "")  # source and dtype of the base
         self._wide: Base | None = None
@@ -68,8 +68,9 @@ class Child:
             asked.ScoreAnswer: self._score_answer,
         }
 
-    def handle(self, request: Request) -> Result:
-        """Perform one request. Raises OpenLedgerError."""
+    def handle(self, request: Request, threads: int) -> Result:
+        """Perform one request on so many threads. Raises OpenLedgerError."""
+        self._threads = threads
         act = self._handlers[type(request)]
         if isinstance(request, asked.Judge | asked.InspectAdapter | asked.Merge):
             return act(request)
@@ -83,9 +84,10 @@ class Child:
             self._base = self._wide = None  # the memory of the old one goes first
             load = _model_part("lora.base").load_base
             self._base, self._loaded = (
-                load(source, self._folder, dtype, self._threads),
+                load(source, self._folder, dtype),
                 (source, dtype),
             )
+        _model_part("torch").set_num_threads(self._threads)
         return self._base
 
     def _adapter(self, blob: bytes) -> Adapter:
@@ -210,9 +212,9 @@ class Child:
         held, queries = self._opened(base, request.adapter), self._records(request.queries)
         rows = [self._blobs.get(row) for row in request.rows]
         done = _model_part("attribution.rows").score(base, held, rows, queries, request.max_tokens)
-        return asked.Scored(
-            self._blobs.put(done.evidence), self._blobs.put(done.index), done.scores
-        )
+        put = self._blobs.put
+        losses = tuple(round(loss * MICRO) for loss in done.losses)
+        return asked.Scored(put(done.evidence), put(done.index), done.scores, losses)
 
     def _check_rows(self, request: asked.CheckRows) -> asked.RowsChecked:
         base = self._load(request.base)
@@ -266,9 +268,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m node.compute_child", description=__doc__)
     parser.add_argument("--blobs", type=Path, required=True, help="the node's blob folder")
     parser.add_argument("--cache", type=Path, required=True, help="where converted bases are kept")
-    parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
-    serve(Child(FileBlobs(given.blobs), given.cache, given.threads).handle)
+    serve(Child(FileBlobs(given.blobs), given.cache).handle)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from node import (
 )
 from node.aio import AsyncioThread
 from node.api import serve as serve_api
+from node.children import Children
 from node.compute import ChildCompute
 from node.config import NodeConfig
 from node.context import JOURNAL, Context, Keys, Network, Seams
@@ -51,7 +52,7 @@ from p2p.peers import SCHEMA as PEERS
 from p2p.peers import PeerBook
 from protocol.errors import ChainError, OpenLedgerError, OperatorError, PeerError
 from protocol.ids import address_bytes, checksum
-from protocol.seams import Blobs, Compute
+from protocol.seams import Blobs, Clock, Compute
 from settlement.abi import CONTRACTS
 from settlement.agreed import AgreedChain
 from settlement.deploy import verify_code
@@ -133,9 +134,19 @@ def child_command(config: NodeConfig, home: Home) -> list[str]:
         str(home.blobs),
         "--cache",
         str(config.compute_cache),
-        "--threads",
-        str(config.compute_threads),
     ]
+
+
+def compute_of(config: NodeConfig, home: Home, clock: Clock) -> Children:
+    """As many children as the machine may have, each started when it is needed."""
+    slots = FileSlots(config.compute_slots, config.compute_children, clock)
+    memory = config.compute_memory_mb * 1024 * 1024
+    command, env, threads = child_command(config, home), dict(os.environ), config.compute_threads
+    seats = (
+        ChildCompute(command, env, slots, memory, IDLE_S, clock, threads)
+        for _ in range(config.compute_children)
+    )
+    return Children(tuple(seats), slots)
 
 
 class Node:
@@ -251,14 +262,7 @@ async def run_node(
             await outbox.load()
             await outbox.recover(identity.operator_key)
             blobs = FileBlobs(home.blobs)
-            compute = ChildCompute(
-                child_command(config, home),
-                dict(os.environ),
-                FileSlots(config.compute_slots, config.compute_children, clock),
-                config.compute_memory_mb * 1024 * 1024,
-                IDLE_S,
-                clock,
-            )
+            compute = compute_of(config, home, clock)
             stack.push_async_callback(_closed, compute.close)
             listen = f"/ip4/{config.listen_host}/tcp/{config.listen_port}"
             seams = Seams(
@@ -295,7 +299,7 @@ async def _run(
     file: NetworkFile,
     seams: Seams,
     outbox: OutboxChain,
-    compute: ChildCompute,
+    compute: Children,
     home: Home,
     on_ready: Callable[[dict[str, Any]], None],
 ) -> None:

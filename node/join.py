@@ -15,6 +15,7 @@ from protocol.wire import write_body
 
 AGENT = "openledger-node/0.1.0"
 REANNOUNCE_S = 600.0
+AGAIN_S = 5.0  # after a registration: whose view of the chain lagged took our first letter for a stranger's
 MAX_ADDRS = 8
 
 
@@ -48,6 +49,7 @@ async def join(ctx: Context) -> None:
     if entry is None or (entry.peer_key, entry.roles) != (key, bits):
         receipt = await ctx.post(NODE, key, bits.to_bytes(32, "big"))
         await ctx.reached(receipt.block)
+        ctx.private["announce-again"] = ctx.seams.clock.now() + AGAIN_S
         ctx.note("join", f"registered roles: {', '.join(ctx.roles) or 'none'}")
     await _enlist(ctx)
     await _announce(ctx)
@@ -63,9 +65,12 @@ async def _enlist(ctx: Context) -> None:
 
 async def _announce(ctx: Context) -> None:
     now = ctx.seams.clock.now()
-    if now < ctx.private.get("announced", 0.0) + REANNOUNCE_S:
+    again = ctx.private.get("announce-again", now + AGAIN_S) <= now
+    if not again and now < ctx.private.get("announced", 0.0) + REANNOUNCE_S:
         return
     ctx.private["announced"] = now
+    if again:
+        del ctx.private["announce-again"]
     unsigned = record(ctx)
     said = _statement(unsigned, public_key(ctx.keys.peer_seed), ctx.mail.wire)
     signature = ctx.sign(said)

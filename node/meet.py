@@ -11,7 +11,7 @@ import trio
 
 from bootstrap import life
 from bootstrap.dialback import DialBack
-from bootstrap.handshake import DUPLICATE, Handshake, Hello, Refused
+from bootstrap.handshake import DUPLICATE, UNPROVEN, Handshake, Hello, Refused
 from bootstrap.life import Life, Lives
 from bootstrap.seed import Seed, ask_peers
 from node.context import Context
@@ -27,6 +27,7 @@ from protocol.seams import PeerId
 from protocol.signing import WIRE_VERSION
 
 LOOK_S = 1.0
+PROOF_S = 3.0  # a peer that refused us without a proof is asked for it so often
 ASK_S = 60.0  # a seed is asked for peers so often
 MAX_DIALS = 16  # begun in one look
 ANYWHERE = Bound()
@@ -173,6 +174,8 @@ class Meeting:
         ctx, known = self._ctx, self.refused.get(peer)
         self.hellos.pop(peer, None)
         self.refused[peer] = refused
+        if refused.reason == UNPROVEN:  # the proof is there once the other life has greeted again
+            self._due[peer] = ctx.seams.clock.now() + PROOF_S
         ctx.fail("peers", PeerError(refused.reason, f"{refused.text} {refused.remedy}"))
         if known != refused:
             await self.book.lost(peer, f"refused: {refused.reason}")

@@ -36,7 +36,6 @@ class FileSlots:
 
     async def acquire(self) -> Slot:
         """A place, as soon as one is free."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         slot = self._free()
         if slot is not None:
             return slot
@@ -48,6 +47,14 @@ class FileSlots:
             return slot
         finally:
             os.close(waiting)
+
+    def held(self) -> int:
+        """How many places are taken now, ours included."""
+        return sum(not self._try(number) for number in range(self._count))
+
+    def spare(self, claimed: int) -> bool:
+        """Whether a place is free beside ``claimed`` that are about to be taken, and nobody waits for it."""
+        return self.held() + claimed < self._count and not self.wanted()
 
     def wanted(self) -> bool:
         """Whether somebody waits for a place."""
@@ -64,9 +71,16 @@ class FileSlots:
             os.close(descriptor)
         return None
 
+    def _try(self, number: int) -> bool:
+        descriptor = _open(self._folder / f"slot-{number}")
+        free = _lock(descriptor, fcntl.LOCK_SH)  # two that look at once do not count each other
+        os.close(descriptor)
+        return free
+
 
 def _open(path: Path) -> int:
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise OperatorError(

@@ -33,7 +33,7 @@ from p2p.guard import Guard, StreamGuard
 from p2p.inbox import Inbox
 from p2p.libp2p_gate import Gate
 from p2p.libp2p_gossip import LIBRARY, CountedGossip, GuardedPubsub
-from p2p.libp2p_links import conns_of, knock, last_moment, links_of, peer_info
+from p2p.libp2p_links import conns_of, knock, last_moment, links_of, muxers_of, peer_info
 from p2p.libp2p_openings import Openings
 from p2p.libp2p_relay import CIRCUIT, Relays
 from p2p.libp2p_requests import Requests
@@ -94,7 +94,7 @@ class Libp2pTransport:
         self._openings = Openings(self._reset)
         self._requests = Requests(self._services, self._open_stream, self._reset)
         self._streams = StreamGuard(self._counts, LIBRARY, self.blame)
-        self._liveness = Liveness(clock, self._counts, self._ping, self._drop)
+        self._liveness = Liveness(clock, self._counts, self._silences, self._ping, self._drop)
         self._relays = Relays(relay)
         self._host: IHost | None = None
         self._gossip: CountedGossip | None = None
@@ -247,7 +247,6 @@ class Libp2pTransport:
     ) -> None:
         """Around every inbound stream: an error in one would stop the whole swarm."""
         peer = str(stream.muxed_conn.peer_id)
-        self._liveness.heard(peer)
         await self._streams.run(peer, partial(inner, stream), partial(self._reset, stream))
 
     async def _reset(self, stream: INetStream) -> None:
@@ -295,12 +294,14 @@ class Libp2pTransport:
         self._counts[reason] += 1
         await self._drop(peer)
 
+    def _silences(self, peer: PeerId) -> list[float]:
+        return [muxer.silence for muxer in muxers_of(self._swarm(), peer)]
+
     async def _ping(self, peer: PeerId) -> None:
         """One echo of every connection to the peer: a dead one beside a living one is not used."""
         async with trio.open_nursery() as nursery:
-            for conn in conns_of(self._swarm(), ID.from_string(peer)):
-                if isinstance(conn.muxed_conn, WholeYamux) and not conn.is_closed:
-                    nursery.start_soon(self._echo, conn.muxed_conn)
+            for muxer in muxers_of(self._swarm(), peer):
+                nursery.start_soon(self._echo, muxer)
 
     async def _echo(self, conn: WholeYamux) -> None:
         with Guard(self._counts, "ping", LIBRARY):
@@ -368,7 +369,6 @@ class Libp2pTransport:
     async def _validate(self, topic: str, forwarder: ID, message: rpc_pb2.Message) -> bool:
         if forwarder == self._id:
             return True
-        self._liveness.heard(str(forwarder))
         return await self._inbox.accept(str(forwarder), topic, message.data)
 
     async def publish(self, topic: str, body: bytes) -> int:

@@ -14,6 +14,7 @@ from libp2p.transport.tcp.tcp import TCP
 from multiaddr import Multiaddr
 
 from p2p.libp2p_gossip import LIBRARY
+from p2p.libp2p_yamux import WholeYamux
 from protocol.errors import PeerError
 from protocol.seams import Link, PeerId
 
@@ -23,6 +24,12 @@ CLOSE_SECONDS = 1.0
 def conns_of(network: Swarm, peer: ID) -> list[SwarmConn]:
     """All connections to a peer, closed ones that are still listed included."""
     return [conn for conn in network.get_connections(peer) if isinstance(conn, SwarmConn)]
+
+
+def muxers_of(network: Swarm, peer: PeerId) -> list[WholeYamux]:
+    """What carries the streams of each open connection to a peer."""
+    conns = [conn for conn in conns_of(network, ID.from_string(peer)) if not conn.is_closed]
+    return [conn.muxed_conn for conn in conns if isinstance(conn.muxed_conn, WholeYamux)]
 
 
 def links_of(network: Swarm, latency: Callable[[PeerId], float | None]) -> list[Link]:

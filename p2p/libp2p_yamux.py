@@ -6,8 +6,10 @@ every read with a window update, which costs as much as the data of a small read
 """
 
 import struct
+from typing import Any, cast
 
 import trio
+from libp2p.abc import ISecureConn
 from libp2p.stream_muxer import muxer_multistream as muxer_module
 from libp2p.stream_muxer.exceptions import MuxedConnUnavailable
 from libp2p.stream_muxer.yamux import yamux as yamux_module
@@ -55,8 +57,33 @@ class WindowedStream(YamuxStream):
         await self.send_window_update(increment)
 
 
+class _Heard:
+    """A secured connection that knows when it last brought bytes."""
+
+    def __init__(self, conn: Any) -> None:
+        self._conn = conn
+        self.at = trio.current_time()
+
+    async def read(self, n: int | None = None) -> bytes:
+        data: bytes = await self._conn.read(n)
+        self.at = trio.current_time()
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._conn, name)
+
+
 class WholeYamux(Yamux):
     """A connection that a cancelled request leaves in order, and whose echo costs one frame each way."""
+
+    def __init__(self, secured_conn: Any, *args: Any, **named: Any) -> None:
+        self._heard = _Heard(secured_conn)
+        super().__init__(cast(ISecureConn, self._heard), *args, **named)
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the peer sent anything."""
+        return trio.current_time() - self._heard.at
 
     async def _write_frame(self, data: bytes) -> None:
         """Send all of ``data``, cancelled or not: a number of the cipher is spent before the first byte.

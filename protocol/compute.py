@@ -207,6 +207,7 @@ class Scored:
     evidence: Hash
     index: Hash
     scores: tuple[tuple[int, ...], ...]
+    nll_micro: tuple[int, ...]  # per query, as ``Losses`` would find it; the rows' pass yields it
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,7 @@ class Demo:
                     "compute_cache": self._cache,
                     "compute_slots": self.folder / "slots",
                     "compute_children": CHILDREN,
+                    "compute_threads": 1,
                 },
             )
             self.members[plan.name] = Member(plan, home, identity, payout)

@@ -3,6 +3,7 @@
 from protocol.compute import (
     AnswerScored,
     CheckRows,
+    Losses,
     RecordText,
     Rows,
     RowsChecked,
@@ -24,6 +25,7 @@ from simnet.learner_influence import (
     index_scores,
     scores,
 )
+from simnet.learner_train import losses
 
 
 def rows(bench: Bench, ask: Rows) -> RowsDone:
@@ -44,7 +46,8 @@ def score(bench: Bench, ask: Score) -> Scored:
     vectors = [bench.vector(row) for row in ask.rows]
     evidence = gather(queries, ask.rows, vectors)
     index = build_index(base, queries, vectors, evidence)
-    return Scored(bench.put_value(evidence), bench.put(index), scores(evidence))
+    found = losses(bench, Losses(ask.base, ask.adapter, ask.queries, ask.max_tokens))
+    return Scored(bench.put_value(evidence), bench.put(index), scores(evidence), found.nll_micro)
 
 
 def check_rows(bench: Bench, ask: CheckRows) -> RowsChecked:

@@ -16,7 +16,7 @@ def main() -> None:
     """Serve; the device's name is this process's id."""
     held: list[bytearray] = []
 
-    def handle(request: Request) -> Result:
+    def handle(request: Request, threads: int) -> Result:
         assert isinstance(request, Describe), request
         word, _, argument = request.base.partition(" ")
         if word == "fail":
@@ -34,11 +34,15 @@ def main() -> None:
             time.sleep(60)
         if word == "hang":
             time.sleep(60)
+        if word == "nap":
+            time.sleep(float(argument))
         if word == "exit":
             sys.stderr.write(f"first line\n{argument}\n")
             sys.stderr.flush()
             os.kill(os.getpid(), signal.SIGKILL)
-        return Described(bytes(32), len(request.base), str(os.getpid()))
+        return Described(
+            bytes(32), threads if word == "threads" else len(request.base), str(os.getpid())
+        )
 
     serve(handle)
 

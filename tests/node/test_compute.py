@@ -33,7 +33,9 @@ def slots(tmp_path: Path) -> FileSlots:
 
 
 @asynccontextmanager
-async def supervised(slots: FileSlots, idle_seconds: float = 60.0) -> AsyncIterator[ChildCompute]:
+async def supervised(
+    slots: FileSlots, idle_seconds: float = 60.0, threads: int = 1
+) -> AsyncIterator[ChildCompute]:
     compute = ChildCompute(
         [sys.executable, str(FAKE)],
         {"PYTHONPATH": str(ROOT)},
@@ -41,6 +43,7 @@ async def supervised(slots: FileSlots, idle_seconds: float = 60.0) -> AsyncItera
         LIMIT,
         idle_seconds,
         CLOCK,
+        threads,
     )
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
@@ -184,15 +187,32 @@ async def test_a_slot_outlives_a_node_whose_child_still_works(slots: FileSlots) 
 async def test_slots_are_counted_and_waiting_shows(tmp_path: Path) -> None:
     slots = FileSlots(tmp_path / "slots", 2, CLOCK)
     one, two = await slots.acquire(), await slots.acquire()
-    assert not slots.wanted()
+    assert not slots.wanted() and slots.held() == 2
     async with trio.open_nursery() as nursery:
         nursery.start_soon(slots.acquire)
         await trio.testing.wait_all_tasks_blocked()
         while not slots.wanted():
             await trio.sleep(0.01)
         one.release()
-    assert not slots.wanted()
+    assert not slots.wanted() and slots.held() == 2
     two.release()
+    assert slots.held() == 1
+
+
+async def test_children_at_work_share_the_threads(tmp_path: Path) -> None:
+    slots = FileSlots(tmp_path / "slots", 2, CLOCK)
+    async with supervised(slots, threads=5) as compute:
+        assert await threads_of(compute) == 5
+        neighbour = await slots.acquire()
+        assert await threads_of(compute) == 2
+        neighbour.release()
+        assert await threads_of(compute) == 5
+
+
+async def threads_of(compute: ChildCompute) -> int:
+    described = await compute.run(Describe("threads"))
+    assert isinstance(described, Described)
+    return described.parameters
 
 
 async def test_a_command_that_is_not_there_says_so(slots: FileSlots) -> None:

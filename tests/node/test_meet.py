@@ -8,6 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from bootstrap import life
 from bootstrap.handshake import HELLO_PROTOCOL, Answer
 from node import meet
 from node.context import Context
@@ -133,6 +134,7 @@ async def test_the_younger_of_two_nodes_with_one_key_stops_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(meet, "COPIED_S", 2.0)
+    monkeypatch.setattr(life, "GREET_SECONDS", 5.0)
     seed = real("ann")
     async with running(seed):
         elder = real("cyd", seed)

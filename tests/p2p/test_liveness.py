@@ -15,24 +15,29 @@ async def test_only_the_frozen_peer_is_dropped(
     autojump_clock: trio.testing.MockClock, offset: float
 ) -> None:
     alive = {"frozen", "slow", "good"}
+    start = trio.current_time()
+    heard = dict.fromkeys(alive, start)
     dropped: dict[str, float] = {}
     frozen_at = 30 + offset
+
+    def silences(peer: str) -> list[float]:
+        return [trio.current_time() - heard[peer]]
 
     async def ping(peer: str) -> None:
         if peer == "slow" or (peer == "frozen" and trio.current_time() >= start + frozen_at):
             await trio.sleep_forever()
+        heard[peer] = trio.current_time()
 
     async def drop(peer: str) -> None:
         alive.discard(peer)
         dropped[peer] = trio.current_time() - start
 
     counts: Counter[str] = Counter()
-    liveness = Liveness(TrioClock(0), counts, ping, drop)
-    start = trio.current_time()
+    liveness = Liveness(TrioClock(0), counts, silences, ping, drop)
 
     async def chatter() -> None:
         while True:
-            liveness.heard("slow")
+            heard["slow"] = trio.current_time()
             await trio.sleep(5)
 
     async with trio.open_nursery() as nursery:
@@ -42,3 +47,21 @@ async def test_only_the_frozen_peer_is_dropped(
         nursery.cancel_scope.cancel()
     assert list(dropped) == ["frozen"] and counts == {"peer-frozen": 1}
     assert dropped["frozen"] - frozen_at <= 15
+
+
+async def test_who_is_heard_is_pinged_for_its_latency_alone(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    pings: list[float] = []
+
+    async def ping(peer: str) -> None:
+        pings.append(trio.current_time())
+        await trio.sleep(0.25)
+
+    async def drop(peer: str) -> None:
+        raise AssertionError(peer)
+
+    liveness = Liveness(TrioClock(0), Counter(), lambda peer: [1.0, 3.5], ping, drop)
+    with trio.move_on_after(100):
+        await liveness.run(lambda: ("chatty",))
+    assert len(pings) == 4 and liveness.latency("chatty") == 0.25

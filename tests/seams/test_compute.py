@@ -256,6 +256,13 @@ async def test_scores_have_a_row_and_a_column_each(device: Device) -> None:
     assert device.blobs.has(done.scored.index)
 
 
+async def test_scoring_finds_the_queries_losses(device: Device) -> None:
+    done = await scoring(device, HELD_OUT, TEXTS[0])
+    measured = await device.compute.run(Losses(device.base, done.adapter, done.queries, MAX_TOKENS))
+    assert isinstance(measured, LossesDone)
+    assert done.scored.nll_micro == pytest.approx(measured.nll_micro, abs=5)
+
+
 async def test_a_record_moves_itself_most(device: Device) -> None:
     done = await scoring(device, TEXTS[2])
     (line,) = done.scored.scores
