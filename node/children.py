@@ -8,28 +8,40 @@ from node.compute import ChildCompute
 from node.slots import FileSlots
 from protocol.compute import Request, Result
 
+LOOK_SECONDS = 0.5  # whoever waits for one of our children looks so often for a slot that is free
+
 
 class Children:
-    """The Compute seam over ``seats``. A further child is started only for a slot that nobody waits for."""
+    """The Compute seam over ``seats``. A further child is started only in a slot that nobody waits for."""
 
     def __init__(self, seats: Sequence[ChildCompute], slots: FileSlots) -> None:
         self._seats = tuple(seats)
         self._slots = slots
+        self._free = list(seats)
+        self._given_back = trio.Event()
 
     async def run(self, request: Request) -> Result:
         """One request. Raises ComputeError as a child does."""
-        return await self._seat().run(request)
+        while (seat := self._choose()) is None:
+            with trio.move_on_after(LOOK_SECONDS):
+                await self._given_back.wait()
+        self._free.remove(seat)
+        try:
+            return await seat.run(request)
+        finally:
+            self._free.append(seat)
+            self._given_back.set()
+            self._given_back = trio.Event()
 
-    def _seat(self) -> ChildCompute:
-        idle = [seat for seat in self._seats if not seat.load]
-        ready = [seat for seat in idle if seat.alive]  # it may have the model already
+    def _choose(self) -> ChildCompute | None:
+        ready = [seat for seat in self._free if seat.alive]  # it may have the model already
         if ready:
             return ready[0]
-        busy = [seat for seat in self._seats if seat.load]
+        busy = [seat for seat in self._seats if seat not in self._free]
         starting = sum(not seat.alive for seat in busy)
-        if idle and (not busy or self._slots.spare(starting)):
-            return idle[0]
-        return min(busy, key=lambda seat: seat.load)
+        if self._free and (not busy or self._slots.spare(starting)):
+            return self._free[0]
+        return None
 
     async def watch(self) -> None:
         """Run beside the node: ends children that idle."""

@@ -138,7 +138,6 @@ class ChildCompute:
         self._turn = trio.Lock()
         self._child: Child | None = None
         self._last_used = clock.monotonic()
-        self.load = 0  # requests that it has, the waiting ones included
 
     @property
     def alive(self) -> bool:
@@ -150,13 +149,6 @@ class ChildCompute:
 
         Cancelling kills the child: nothing else stops a computation.
         """
-        self.load += 1
-        try:
-            return await self._run(request)
-        finally:
-            self.load -= 1
-
-    async def _run(self, request: Request) -> Result:
         kind, body = encode_request(request)
         async with self._turn:
             child, answer = await self._alive(), None

@@ -59,6 +59,9 @@ class NodeConfig:
     compute_slots: Path  # one lock file per compute child running on this machine, may be shared
     compute_children: int
     compute_memory_mb: int  # cap of one child
+    compute_idle_seconds: (
+        int  # a child without work gives its memory and its slot back after so long
+    )
     compute_threads: int  # of all children at work on this machine, shared evenly
     origins: Mapping[str, str]
 
@@ -169,6 +172,7 @@ _SETTINGS: dict[str, _Kind] = {
     "compute_children": _Kind("compute.children", lambda _: 1, _between(1, 64)),
     # SmolLM2-135M in fp32 with its optimiser and rows stays under 3 GB; the cap catches a runaway.
     "compute_memory_mb": _Kind("compute.memory_mb", lambda _: 4_096, _between(256, 4_194_304)),
+    "compute_idle_seconds": _Kind("compute.idle_seconds", lambda _: 20, _between(0, 86_400)),
     "compute_threads": _Kind("compute.threads", lambda _: os.cpu_count() or 1, _between(1, 1_024)),
 }
 _FIELD_OF = {kind.key: name for name, kind in _SETTINGS.items()}

@@ -60,7 +60,6 @@ from settlement.evm import EvmChain
 from settlement.outbox import GWEI
 
 MIGRATIONS = ((*JOURNAL, *credit.SCHEMA, *PEERS), OUTBOX)
-IDLE_S = 20.0  # a compute child without work gives its memory back
 CHANGES_S = 0.2
 CLOSE_S = 1.0  # for each seam at the end: a stop takes at most three seconds
 ADAPTERS = "See `openledger job list`; `openledger job show JOB` names a finished job's adapter."
@@ -141,9 +140,10 @@ def compute_of(config: NodeConfig, home: Home, clock: Clock) -> Children:
     """As many children as the machine may have, each started when it is needed."""
     slots = FileSlots(config.compute_slots, config.compute_children, clock)
     memory = config.compute_memory_mb * 1024 * 1024
-    command, env, threads = child_command(config, home), dict(os.environ), config.compute_threads
+    command, env = child_command(config, home), dict(os.environ)
+    idle, threads = config.compute_idle_seconds, config.compute_threads
     seats = (
-        ChildCompute(command, env, slots, memory, IDLE_S, clock, threads)
+        ChildCompute(command, env, slots, memory, idle, clock, threads)
         for _ in range(config.compute_children)
     )
     return Children(tuple(seats), slots)

@@ -215,7 +215,9 @@ def _price(ctx: Context, receipt: Receipt) -> int | None:
 async def _check_receipt(ctx: Context, found: Attributed, post: Posted) -> None:
     receipt = await ctx.fetch_value(Receipt, post.value, post.operator)
     code = "ok" if await _same(ctx, found, receipt) else "B"
-    await ctx.post(judged(RECEIPT_CHECK, code).rstrip(b"\x00").decode(), post.value, post.value)
+    name = judged(RECEIPT_CHECK, code).rstrip(b"\x00").decode()
+    sent = await ctx.post(name, post.value, post.value)
+    await ctx.reached(sent.block)  # else the next look would run it again
     ctx.note("verify", f"re-ran receipt {short(post.value)}: {code}")
 
 

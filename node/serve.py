@@ -24,7 +24,7 @@ __all__ = ["ask", "check_receipts", "collect_fees", "receipt_checkers"]
 
 CHANNEL_WAIT_S = 10.0  # a channel's block may still be on its way to our endpoint
 CLOCKS_S = 30  # heads of payer and host may differ by so much
-SWEEP_S = 10  # what is claimed within it is paid out together
+SWEEP_S = 5  # what is claimed within it is paid out together
 ACKNOWLEDGE_S = 60  # from an answer to the claim of its ceiling
 
 

@@ -35,6 +35,7 @@ CHAIN_ID = 31_337
 POLL_S = 2.0
 SILENCE_S = 120.0  # a node of a busy machine may take longer for one answer than a client waits
 CHILDREN = 2  # compute children at a time on this machine
+IDLE_S = 3  # so that a node with much to do finds the other's slot free
 Json = dict[str, Any]
 
 
@@ -136,6 +137,7 @@ class Demo:
                     "compute_slots": self.folder / "slots",
                     "compute_children": CHILDREN,
                     "compute_threads": 1,
+                    "compute_idle_seconds": IDLE_S,
                 },
             )
             self.members[plan.name] = Member(plan, home, identity, payout)

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -12,11 +14,13 @@ from typing import Any
 from platformdirs import user_cache_path
 from rich.console import Console
 
+from lora.packaged import unprepared
 from node.home import default_home
-from protocol.errors import OpenLedgerError, OperatorError
+from protocol.errors import ComputeError, OpenLedgerError, OperatorError
 from simnet import report as reports
 from simnet.demo import Demo
 from simnet.outcome import Outcome, of_report
+from simnet.processes import environment
 from simnet.scenario import Scenario, load_scenario
 from simnet.show import Progress, money, print_report, table
 from simnet.simulation import simulate
@@ -51,9 +55,12 @@ def run_demo(
     folder = _fresh(home)
     cache = model_cache()
     cache.mkdir(parents=True, exist_ok=True)
-    if isolate:
-        cache.chmod(0o777)  # the node that comes first converts the base for all
     with Progress(console) as progress:
+        try:
+            _prepare(plan.base, cache, progress)
+        except OpenLedgerError as error:
+            progress.warn(str(error))
+            return 1
         demo = Demo(plan, seed, folder, cache, progress, isolate)
         with demo.group:
             try:
@@ -130,6 +137,17 @@ def _read(report: Path, plan: Scenario) -> tuple[Outcome, int]:
 
 def _words(value: object) -> str:
     return ", ".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
+
+
+def _prepare(base: str, cache: Path, progress: Progress) -> None:
+    """Convert a packaged base that was never used on this machine: a part of setting up."""
+    if not unprepared(base, cache):
+        return
+    progress.stage("model", f"converting {base} for all nodes, once")
+    command = [sys.executable, "-m", "lora.prepare", base, "--cache", str(cache)]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ComputeError("bad-model", done.stderr.strip().splitlines()[-1])
 
 
 def _once(demo: Demo) -> Json:

@@ -82,7 +82,7 @@ def test_concurrent_first_loads_convert_once(
         converted.append(folder)
         shutil.copytree(tiny_folder, folder)
 
-    monkeypatch.setattr(base_module, "_packaged", lambda source: tmp_path / "tiny.gguf")
+    monkeypatch.setattr(base_module, "gguf_of", lambda source: tmp_path / "tiny.gguf")
     monkeypatch.setattr(base_module, "_convert", convert)
     with ThreadPoolExecutor(4) as pool:
         found = set(pool.map(base_module._converted, ["package:x"] * 4, [tmp_path / "cache"] * 4))
