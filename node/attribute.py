@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
-from datanet.record import RecordList
-from node import data, jobs
+from node import data, losses
 from node.context import Context
-from node.jobs import Job
-from node.merge import merged
 from node.published import read_queries, read_rows, read_scores
 from node.together import together
 from node.turns import Finished, Turn, current, finished_jobs
-from protocol.compute import Losses, LossesDone, Rows, RowsDone, Score, Scored
-from protocol.messages import ROWS, SCORES, DatanetLoss, QueriesBody, RowsBody, ScoresBody
+from protocol.compute import Rows, RowsDone, Score, Scored
+from protocol.messages import ROWS, SCORES, QueriesBody, RowsBody, ScoresBody
 from tasks.entries import Posted
 
 ROWS_AT_ONCE = 24  # at most, of one request: parts run at once, and their progress shows
@@ -120,95 +117,37 @@ async def _advance_scores(ctx: Context, item: Finished) -> None:
 async def _scores(
     ctx: Context, item: Finished, turn: Turn, rows: Posted, opening: Posted
 ) -> ScoresBody:
+    """Scores and all held-out losses, at once where the machine has room."""
     asked = await read_queries(ctx, item.job, opening)
     committed = await read_rows(ctx, item.job, rows)
     ctx.note("attribute", f"scoring {len(committed.rows)} rows on {len(asked.records)} queries")
+    texts, job = losses.texts_of(ctx, [entry.text for entry in asked.records]), item.job
     acts: list[Callable[[], Awaitable[object]]] = [
-        partial(_score, ctx, item, committed, asked),
-        *(partial(held_out, ctx, item.job, a, asked) for a in _earlier(ctx, item.job)),
+        partial(_score, ctx, item, committed, texts),
+        *(partial(losses.held_out, ctx, job, a, texts) for a in losses.earlier(ctx, job)),
     ]
-    if jobs.home_owners(ctx, item.job):
-        acts.append(partial(held_out_without_private, ctx, item, asked))
+    without = await losses.without_private(ctx, item)
+    if without != item.adapter:
+        acts.append(partial(losses.held_out, ctx, job, without, texts))
     scored, *_ = await together(acts)
     assert isinstance(scored, Scored)
-    losses, without = await _measured(ctx, item, asked)
+    measured = (*losses.earlier(ctx, job), item.adapter)
     return ScoresBody(
-        job=item.job.id,
+        job=job.id,
         rows=rows.value,
         queries=opening.value,
         evidence=scored.evidence,
         index=scored.index,
         scores=scored.scores,
-        losses=losses,
-        without_private_micro=without,
+        losses=tuple([await losses.held_out(ctx, job, a, texts) for a in measured]),
+        without_private=await losses.held_out(ctx, job, without, texts),
     )
 
 
-def texts_of(ctx: Context, asked: QueriesBody) -> bytes:
-    """Blob id of the opened queries' texts."""
-    return ctx.put(RecordList(tuple(entry.text for entry in asked.records)))
-
-
-async def _score(ctx: Context, item: Finished, rows: RowsBody, asked: QueriesBody) -> Scored:
-    spec, texts = item.job.spec, texts_of(ctx, asked)
+async def _score(ctx: Context, item: Finished, rows: RowsBody, texts: bytes) -> Scored:
+    spec = item.job.spec
     request = Score(spec.base, item.adapter, rows.rows, texts, spec.hyper.max_tokens)
     scored = await ctx.seams.compute.run(request)
     assert isinstance(scored, Scored)
-    _kept(ctx)[(item.adapter, texts)] = _by_datanet(asked, scored.nll_micro)
+    losses.keep(ctx, item.adapter, texts, scored.nll_micro)
     return scored
-
-
-def _earlier(ctx: Context, job: Job) -> list[bytes]:
-    """The adapters at the start and after each round but the last."""
-    return [jobs.start_adapter(ctx, job, n) for n in range(job.spec.rounds)]
-
-
-async def _measured(
-    ctx: Context, item: Finished, asked: QueriesBody
-) -> tuple[tuple[DatanetLoss, ...], tuple[int, ...]]:
-    """Held-out loss per Datanet at the start and after each round; and without the private updates."""
-    job, adapters = item.job, (*_earlier(ctx, item.job), item.adapter)
-    by_adapter = [await held_out(ctx, job, adapter, asked) for adapter in adapters]
-    without = await held_out_without_private(ctx, item, asked)
-    order = sorted(without)
-    losses = tuple(DatanetLoss(d, tuple(found[d] for found in by_adapter)) for d in order)
-    return losses, tuple(without[d] for d in order)
-
-
-async def held_out_without_private(
-    ctx: Context, item: Finished, asked: QueriesBody
-) -> dict[bytes, int]:
-    """As ``held_out``, of the last merge without the updates that were trained at home."""
-    adapter = item.adapter
-    if jobs.home_owners(ctx, item.job):
-        adapter = (await merged(ctx, item.job, item.job.last_round, with_home=False)).adapter
-    return await held_out(ctx, item.job, adapter, asked)
-
-
-async def held_out(ctx: Context, job: Job, adapter: bytes, asked: QueriesBody) -> dict[bytes, int]:
-    """Mean loss of the opened queries per Datanet, mean nats a target token x 1e6, under an adapter."""
-    cache, key = _kept(ctx), (adapter, texts_of(ctx, asked))
-    if key not in cache:
-        cache[key] = await _held_out(ctx, job, adapter, asked)
-    return cache[key]
-
-
-def _kept(ctx: Context) -> dict[tuple[bytes, bytes], dict[bytes, int]]:
-    """What was measured, by adapter and query texts."""
-    kept: dict[tuple[bytes, bytes], dict[bytes, int]] = ctx.private.setdefault("held-out", {})
-    return kept
-
-
-async def _held_out(ctx: Context, job: Job, adapter: bytes, asked: QueriesBody) -> dict[bytes, int]:
-    await ctx.fetch(adapter, job.spec.builder, *ctx.board.seats)
-    request = Losses(job.spec.base, adapter, texts_of(ctx, asked), job.spec.hyper.max_tokens)
-    done = await ctx.seams.compute.run(request)
-    assert isinstance(done, LossesDone)
-    return _by_datanet(asked, done.nll_micro)
-
-
-def _by_datanet(asked: QueriesBody, nll_micro: tuple[int, ...]) -> dict[bytes, int]:
-    groups: dict[bytes, list[int]] = {}
-    for entry, loss in zip(asked.records, nll_micro, strict=True):
-        groups.setdefault(entry.datanet, []).append(loss)
-    return {datanet: sum(group) // len(group) for datanet, group in groups.items()}

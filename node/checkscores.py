@@ -1,12 +1,11 @@
-"""A drawn verifier's check of a job's scores: sampled rows again, every score from the evidence, the losses.
+"""A drawn verifier's check of a job's scores: sampled rows and losses again, every score from the evidence.
 
 Whatever a worker publishes ends in a finding: D for what has the wrong form, B for wrong numbers. Only what
 cannot be fetched leaves the verifier silent, and silence lets the next worker take over.
 """
 
 from attribution.agree import draw_rows, judge, score_ppm
-from node import data
-from node.attribute import held_out, held_out_without_private, texts_of
+from node import data, losses
 from node.context import Context
 from node.published import read_queries, read_rows, read_scores
 from node.turns import Finished, Turn, current, finished_jobs
@@ -57,7 +56,7 @@ async def _find(ctx: Context, item: Finished, turn: Turn, post: Posted) -> Score
         if error.code != "bad-input":
             raise  # our device failed, not the worker
         ctx.fail("check-scores", error)
-    return ScoreCheck(post.value, ctx.operator, (), (), 0, 0, 0, "D")
+    return ScoreCheck(post.value, ctx.operator, (), (), (), 0, 0, 0, "D")
 
 
 async def _compare(
@@ -71,7 +70,8 @@ async def _compare(
     positions = await _drawn_rows(ctx, item, post, body)
     checked = await _recompute(ctx, item, post, body, rows, asked, positions)
     difference = score_ppm(body.scores, checked.scores)
-    loss_ppm = await _loss_difference(ctx, item, body, asked)
+    queries = await _drawn_queries(ctx, item, post, body)
+    loss_ppm = await _loss_difference(ctx, item, body, asked, queries)
     p = ctx.params
     fault = judge(
         checked.row_ppb,
@@ -84,6 +84,7 @@ async def _compare(
         scores=post.value,
         verifier=ctx.operator,
         rows=positions,
+        queries=queries,
         row_ppb=checked.row_ppb,
         evidence_ppb=checked.evidence_ppb,
         score_ppm=difference,
@@ -124,7 +125,7 @@ async def _recompute(
         records=await data.all_rows(ctx, item.job),
         indices=positions,
         rows=chosen,
-        queries=texts_of(ctx, asked),
+        queries=losses.texts_of(ctx, [entry.text for entry in asked.records]),
         evidence=body.evidence,
         max_tokens=spec.hyper.max_tokens,
     )
@@ -133,30 +134,31 @@ async def _recompute(
     return checked
 
 
+async def _drawn_queries(
+    ctx: Context, item: Finished, post: Posted, body: ScoresBody
+) -> tuple[int, ...]:
+    """Half of them where the private updates are said to have moved the loss most, half uniform."""
+    beacon = await ctx.beacon(post.block + ctx.params.beacon_delay)
+    assert beacon is not None, "drawn verifiers know the beacon"
+    moved = [abs(a - b) for a, b in zip(body.without_private, body.losses[-1], strict=True)]
+    seed = chain_id_of("openledger/losses", beacon, item.job.id, ctx.operator)
+    uniform = ctx.params.row_samples // 2
+    return draw_rows(seed, moved, ctx.params.row_samples - uniform, uniform)
+
+
 async def _loss_difference(
-    ctx: Context, item: Finished, body: ScoresBody, asked: QueriesBody
+    ctx: Context, item: Finished, body: ScoresBody, asked: QueriesBody, drawn: tuple[int, ...]
 ) -> int:
-    """Largest relative difference of a held-out loss that pay depends on, in millionths."""
-    job = item.job
-    claimed_and_own = [
-        (
-            {loss.datanet: loss.by_round_micro[0] for loss in body.losses},
-            await held_out(ctx, job, job.spec.start, asked),
-        ),
-        (
-            {loss.datanet: loss.by_round_micro[-1] for loss in body.losses},
-            await held_out(ctx, job, item.adapter, asked),
-        ),
-        (
-            {
-                loss.datanet: without
-                for loss, without in zip(body.losses, body.without_private_micro, strict=True)
-            },
-            await held_out_without_private(ctx, item, asked),
-        ),
-    ]
-    return max(
-        abs(own[d] - claimed[d]) * 1_000_000 // max(1, own[d])
-        for claimed, own in claimed_and_own
-        for d in own
+    """Largest relative difference of a drawn query's loss that pay depends on, in millionths."""
+    texts = losses.texts_of(ctx, [asked.records[i].text for i in drawn])
+    claims = (
+        (item.job.spec.start, body.losses[0]),
+        (item.adapter, body.losses[-1]),
+        (await losses.without_private(ctx, item), body.without_private),
     )
+    worst = 0
+    for adapter, said in claims:
+        own = await losses.held_out(ctx, item.job, adapter, texts)
+        for place, loss in zip(drawn, own, strict=True):
+            worst = max(worst, abs(said[place] - loss) * 1_000_000 // max(1, loss))
+    return worst

@@ -24,6 +24,7 @@ from node.attribute import Attributed, Finished
 from node.context import Context
 from node.data import Dataset
 from node.jobs import Job
+from node.losses import total
 from protocol.credit import Row
 from protocol.errors import LocalError
 from protocol.ids import job_round
@@ -181,9 +182,8 @@ def _add_private(
 ) -> frozenset[int]:
     """Private owners weigh by the share of the held-out gain that vanishes without their updates."""
     home = jobs.home_owners(ctx, item.job)
-    start = sum(loss.by_round_micro[0] for loss in found.body.losses)
-    final = sum(loss.by_round_micro[-1] for loss in found.body.losses)
-    without = sum(found.body.without_private_micro)
+    lines = (found.body.losses[0], found.body.losses[-1], found.body.without_private)
+    start, final, without = (total(found.queries, line) for line in lines)
     gain, lost = max(0, start - final), max(0, without - final)
     open_weight = sum(weights.values())
     if not home or not gain or not lost or not open_weight:

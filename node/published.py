@@ -73,14 +73,13 @@ async def read_scores(
 
 
 def _check_losses(job: Job, asked: QueriesBody, body: ScoresBody) -> None:
-    measured = [*(loss.by_round_micro for loss in body.losses), body.without_private_micro]
-    datanets = sorted({entry.datanet for entry in asked.records})
-    # [REJECT] not one list a Datanet of the queries
-    if [loss.datanet for loss in body.losses] != datanets:
-        raise Reject("the losses are not of the queries' Datanets")
-    # [REJECT] not one loss before the first and after each round, and one without private updates
-    if [len(line) for line in measured] != [job.spec.rounds + 1] * len(datanets) + [len(datanets)]:
-        raise Reject("not one loss a round and Datanet")
+    measured = (*body.losses, body.without_private)
+    # [REJECT] not one list before the first and after each round, and one without private updates
+    if len(body.losses) != job.spec.rounds + 1:
+        raise Reject("not one list of losses a round")
+    # [REJECT] not one loss a query in each
+    if {len(line) for line in measured} != {len(asked.records)}:
+        raise Reject("not one loss a query")
     # [REJECT] a mean of negative log-likelihoods below 0
     if any(loss < 0 for line in measured for loss in line):
         raise Reject("a loss is negative")

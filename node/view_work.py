@@ -7,6 +7,7 @@ from node.attribute import Attributed, attributed, finished_jobs
 from node.context import Context
 from node.facade import Json
 from node.jobs import Assigned, Job
+from node.losses import by_datanet
 from protocol.errors import OpenLedgerError
 from protocol.ids import checksum, short
 from protocol.messages import UNIT, UnitBody, VerdictBody
@@ -104,10 +105,13 @@ def _losses(ctx: Context, found: Attributed, at: tuple[int, int]) -> Json:
     def label(datanet: bytes) -> str:
         return names[datanet].name if datanet in names else short(datanet)
 
-    before, after = at
+    lines = zip(("before", "after"), at, strict=True)
     return {
-        "before": {label(x.datanet): x.by_round_micro[before] for x in found.body.losses},
-        "after": {label(x.datanet): x.by_round_micro[after] for x in found.body.losses},
+        when: {
+            label(datanet): mean
+            for datanet, mean in by_datanet(found.queries, found.body.losses[place]).items()
+        }
+        for when, place in lines
     }
 
 

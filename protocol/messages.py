@@ -203,14 +203,6 @@ class QueriesBody:
 
 
 @dataclass(frozen=True, slots=True)
-class DatanetLoss:
-    """Mean held-out loss of one Datanet (nats a token x 1e6) at the start and after each round."""
-
-    datanet: Hash
-    by_round_micro: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class ScoresBody:
     job: Hash
     rows: Hash  # blob id of the RowsBody
@@ -218,8 +210,8 @@ class ScoresBody:
     evidence: Hash
     index: Hash
     scores: tuple[tuple[int, ...], ...]  # [query][row]
-    losses: tuple[DatanetLoss, ...]
-    without_private_micro: tuple[int, ...]  # mean per Datanet, last merge without private updates
+    losses: tuple[tuple[int, ...], ...]  # [start, after each round][query], nats a token x 1e6
+    without_private: tuple[int, ...]  # [query], under the last merge without private updates
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +221,11 @@ class ScoreCheck:
     scores: Hash
     verifier: Address
     rows: tuple[int, ...]  # row positions drawn
+    queries: tuple[int, ...]  # positions of the queries whose losses were measured again
     row_ppb: tuple[int, ...]
     evidence_ppb: int
     score_ppm: int  # largest difference to the re-derived scores
-    loss_ppm: int  # largest relative difference of a held-out loss
+    loss_ppm: int  # largest relative difference of such a loss
     finding: Name
 
 

@@ -20,7 +20,6 @@ from protocol.messages import (
     ROWS,
     SCORED,
     SCORES,
-    DatanetLoss,
     OpenedRecord,
     QueriesBody,
     ScoresBody,
@@ -69,10 +68,10 @@ class Case:
         return self._post(SCORES, self.item.order[turn], blob, block)
 
     def body(self) -> ScoresBody:
-        losses = (DatanetLoss(DATANET, (3, 2)),)
+        losses = ((3, 4), (2, 1))
         table = ((5, -1),) * 2
         rows = content_id(b"rows")
-        return ScoresBody(self.item.job.id, rows, self.queries, ZERO, ZERO, table, losses, (2,))
+        return ScoresBody(self.item.job.id, rows, self.queries, ZERO, ZERO, table, losses, (2, 2))
 
     def _post(self, kind: str, who: bytes, value: bytes, block: int) -> Posted:
         name = next(n for n in NAMES if bare.operator(n) == who)
@@ -179,7 +178,7 @@ async def test_scores_still_being_checked_are_waited_for(case: Case) -> None:
 async def test_accepted_scores_of_the_wrong_form_do_not_count(case: Case) -> None:
     case.rows(0, START + 1)
     case.opening(START + 2)
-    scores = case.scores(0, START + 3, replace(case.body(), losses=(DatanetLoss(DATANET, ()),)))
+    scores = case.scores(0, START + 3, replace(case.body(), losses=((3, 4),)))
     bare.at(case.ctx, START + 10)
     for name in await case.drawn():
         case.check(scores, name, "ok", START + 5)
@@ -230,11 +229,13 @@ async def test_an_opening_with_a_fault_is_none(case: Case, fault: str) -> None:
     "change",
     [
         {"losses": ()},
-        {"losses": (DatanetLoss(DATANET, ()),)},
-        {"losses": (DatanetLoss(DATANET, (3,)),)},
-        {"losses": (DatanetLoss(DATANET, (3, -2)),)},
-        {"losses": (DatanetLoss(ZERO, (3, 2)),)},
-        {"without_private_micro": ()},
+        {"losses": ((3, 4),)},
+        {"losses": ((3, 4), (2, 1), (2, 1))},
+        {"losses": ((3, 4), (2,))},
+        {"losses": ((3, 4), (2, -1))},
+        {"without_private": ()},
+        {"without_private": (2, 2, 2)},
+        {"without_private": (2, -2)},
         {"scores": ((1, 2),)},
         {"scores": ((1, 2), (1,))},
         {"rows": ZERO},

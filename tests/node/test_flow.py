@@ -1,6 +1,7 @@
 """The whole flow in virtual time: what the chain and the bodies say when the story is over."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from datanet.intake import read_records
 from datanet.record import RecordList
 from node.jobs import finished
+from node.losses import by_datanet, total
 from protocol.codec import pack
 from protocol.ids import content_id
 from protocol.params import SIMNET
@@ -116,11 +118,12 @@ def test_the_answer_pot_goes_to_those_who_moved_the_answer(ended: Told) -> None:
 
 
 def test_the_held_out_loss_of_every_datanet_fell_in_every_round(ended: Told) -> None:
-    assert ended.scores is not None
-    assert len(ended.scores.losses) == 2
-    for loss in ended.scores.losses:
-        assert list(loss.by_round_micro) == sorted(loss.by_round_micro, reverse=True)
-        assert len(set(loss.by_round_micro)) == SIMNET.rounds + 1
+    found = ended.attributed
+    assert found is not None
+    rounds = [by_datanet(found.queries, line) for line in found.body.losses]
+    assert len(rounds) == SIMNET.rounds + 1 and len(rounds[0]) == 2
+    for before, after in pairwise(rounds):
+        assert all(after[datanet] < before[datanet] for datanet in before)
 
 
 def test_aggregators_agreed_on_one_adapter_that_its_builder_registered(ended: Told) -> None:
@@ -180,9 +183,10 @@ def test_garbage_gets_at_most_a_fifth_of_an_equal_share(rivals: Told) -> None:
 
 
 def test_the_private_owner_trains_at_home_and_is_paid_within_the_cap(rivals: Told) -> None:
-    assert rivals.scores is not None
-    final = sum(loss.by_round_micro[-1] for loss in rivals.scores.losses)
-    helped = sum(rivals.scores.without_private_micro) > final  # what was held out, by its update
+    found = rivals.attributed
+    assert found is not None
+    final = total(found.queries, found.body.losses[-1])
+    helped = total(found.queries, found.body.without_private) > final  # by its update
     paid = rivals.earned("pia", "contributor")
     assert 0 <= paid <= rivals.job.spec.escrow * SIMNET.private_cap_bps // BPS
     assert (paid > 0) is helped

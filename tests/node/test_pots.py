@@ -20,7 +20,6 @@ from protocol.ids import ZERO, Hash, content_id, unit_id
 from protocol.messages import (
     RECEIPT,
     RECEIPT_CHECK,
-    DatanetLoss,
     OpenedRecord,
     QueriesBody,
     Receipt,
@@ -80,8 +79,8 @@ async def found(ctx: Context) -> Attributed:
             OpenedRecord(record_id(SAME), 1, DATANET, SAME),
         ),
     )
-    losses = (DatanetLoss(DATANET, (3, 2)),)
-    body = ScoresBody(job.id, ZERO, ZERO, ZERO, ZERO, ((5, 5), (5, 5)), losses, (2,))
+    losses = ((3, 3), (2, 2))
+    body = ScoresBody(job.id, ZERO, ZERO, ZERO, ZERO, ((5, 5), (5, 5)), losses, (2, 2))
     item = Finished(job, ADAPTER, 1_000, 1_000, (bare.operator("dan"),))
     post = Posted(bare.operator("dan"), ZERO, "", 1_500, 1_500, 0)
     return Attributed(item, post, asked, body, (bare.operator("cyd"),))

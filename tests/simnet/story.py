@@ -17,7 +17,7 @@ from p2p.memory import Conditions
 from protocol.codec import pack
 from protocol.errors import PeerError
 from protocol.ids import checksum, content_id
-from protocol.messages import UNIT, EpochBody, Receipt, RevealRequest, ScoresBody, VerdictBody
+from protocol.messages import UNIT, EpochBody, Receipt, RevealRequest, VerdictBody
 from protocol.params import SIMNET, Params
 from simnet import texts
 from simnet.actors import lazy
@@ -87,7 +87,7 @@ class Told:
     payout: dict[str, tuple[int, int]] = field(default_factory=dict)
     claimed: dict[str, int] = field(default_factory=dict)
     bodies: tuple[EpochBody, ...] = ()
-    scores: ScoresBody | None = None
+    attributed: attribute.Attributed | None = None
     receipts: tuple[Receipt, ...] = ()
     seen: object = None
     locked: dict[str, int] = field(default_factory=dict)  # stake still held under units
@@ -258,7 +258,7 @@ async def _remember(told: Told, world: World, stakes: Amounts, payouts: Amounts)
     told.reserved = (await read("AttributionPool", "potOf", told.job.id))[2]
     for item in await attribute.finished_jobs(first):
         found = await attribute.attributed(first, item)
-        told.scores = None if found is None else found.body
+        told.attributed = found
     told.trace, told.state = world.trace(), world.state()
 
 
