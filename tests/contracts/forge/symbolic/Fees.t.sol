@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {InferenceChannels} from "settlement/InferenceChannels.sol";
 import {IInferenceChannels} from "settlement/interfaces/IInferenceChannels.sol";
+import {Typed} from "../test/Typed.sol";
 import {Contracts} from "./Contracts.sol";
 
 /// @title The parts of a fee are the fee: host, owner, ancestor, treasury, pot.
@@ -53,36 +54,13 @@ contract FeesProof is Contracts {
         vm.assume(fee >= LEAST && fee < LEAST + 10_000);
         IInferenceChannels.Usage[] memory usage = new IInferenceChannels.Usage[](1);
         usage[0] = IInferenceChannels.Usage(ASSET, 1, fee);
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(KEY, _digest(fee, usage));
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(
+            KEY,
+            Typed.voucher(address(_channels), _channel, fee, usage)
+        );
         _channels.claim(_channel, fee, usage, abi.encodePacked(r, s, v));
         IInferenceChannels.Booked[] memory parts = new IInferenceChannels.Booked[](1);
         parts[0] = IInferenceChannels.Booked(ASSET, 1);
         _channels.sweep(_channel, parts);
-    }
-
-    function _digest(
-        uint256 ceiling,
-        IInferenceChannels.Usage[] memory usage
-    ) private view returns (bytes32) {
-        bytes32 domain = keccak256(
-            abi.encode(
-                keccak256(
-                    "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-                ),
-                keccak256("InferenceChannels"),
-                keccak256("1"),
-                block.chainid,
-                address(_channels)
-            )
-        );
-        bytes32 voucher = keccak256(
-            abi.encode(
-                keccak256("Voucher(bytes32 channel,uint256 ceiling,bytes32 usageHash)"),
-                _channel,
-                ceiling,
-                keccak256(abi.encode(usage))
-            )
-        );
-        return keccak256(abi.encodePacked(hex"1901", domain, voucher));
     }
 }

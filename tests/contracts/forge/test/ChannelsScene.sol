@@ -6,6 +6,7 @@ import {InferenceChannels} from "settlement/InferenceChannels.sol";
 import {OpenToken} from "settlement/OpenToken.sol";
 import {RuleRegistry} from "settlement/RuleRegistry.sol";
 import {IInferenceChannels} from "settlement/interfaces/IInferenceChannels.sol";
+import {Typed} from "./Typed.sol";
 import {World} from "./World.sol";
 
 /// @title Registered hosts 1 to 4, payers 0 and 9, and vouchers of any form.
@@ -46,32 +47,12 @@ abstract contract ChannelsScene is World {
         return abi.encodeCall(channels.claim, (id, ceiling, usage, signature_));
     }
 
-    /// @dev EIP-712, written out here a second time.
     function digestOf(
         bytes32 id,
         uint256 ceiling,
         IInferenceChannels.Usage[] memory usage
     ) internal view returns (bytes32) {
-        bytes32 domain = keccak256(
-            abi.encode(
-                keccak256(
-                    "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-                ),
-                keccak256("InferenceChannels"),
-                keccak256("1"),
-                block.chainid,
-                address(channels)
-            )
-        );
-        bytes32 voucher = keccak256(
-            abi.encode(
-                keccak256("Voucher(bytes32 channel,uint256 ceiling,bytes32 usageHash)"),
-                id,
-                ceiling,
-                keccak256(abi.encode(usage))
-            )
-        );
-        return keccak256(abi.encodePacked(hex"1901", domain, voucher));
+        return Typed.voucher(address(channels), id, ceiling, usage);
     }
 
     function answerOf(bytes memory data) internal returns (bytes4) {

@@ -7,6 +7,7 @@ import {OpenToken} from "settlement/OpenToken.sol";
 import {WorkerStake} from "settlement/WorkerStake.sol";
 import {IAttributionPool} from "settlement/interfaces/IAttributionPool.sol";
 import {Trees} from "./Trees.sol";
+import {Typed} from "./Typed.sol";
 import {World} from "./World.sol";
 
 /// @title Registered and staked operators, and honest commits of any amounts.
@@ -98,7 +99,6 @@ abstract contract Scene is World {
         return abi.encodePacked(signature(first, digest), signature(second, digest));
     }
 
-    /// @dev EIP-712, written out here a second time.
     function digestOf(Plan memory plan) internal view returns (bytes32) {
         return digestFor(plan, block.chainid, address(pool));
     }
@@ -108,17 +108,6 @@ abstract contract Scene is World {
         uint256 chain,
         address verifier
     ) internal pure returns (bytes32) {
-        bytes32 domain = keccak256(
-            abi.encode(
-                keccak256(
-                    "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-                ),
-                keccak256("AttributionPool"),
-                keccak256("1"),
-                chain,
-                verifier
-            )
-        );
         bytes32 body = keccak256(
             abi.encode(
                 keccak256(
@@ -128,7 +117,7 @@ abstract contract Scene is World {
                 drawsHash(plan.draws)
             )
         );
-        return keccak256(abi.encodePacked(hex"1901", domain, body));
+        return Typed.digest("AttributionPool", chain, verifier, body);
     }
 
     function drawsHash(IAttributionPool.Draw[] memory draws) internal pure returns (bytes32) {

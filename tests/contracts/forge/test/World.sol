@@ -5,7 +5,8 @@ import {Vm} from "./Vm.sol";
 
 /// @title The committed artifacts, deployed as settlement/deploy.py deploys them.
 /// @dev Accounts are those of tests/contracts/scene.py: account n has the key n repeated 32 times; 0
-/// deploys and has the supply, 1 to 4 are operators with payout addresses 5 to 8, 1 to 3 aggregators.
+/// deploys and has the supply, 1 to 4 are operators with payout addresses 5 to 8, 1 to 3 aggregators. From
+/// 10 on they are jurors, where there are any.
 abstract contract World {
     Vm internal constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
     uint256 internal constant OPEN = 1e18;
@@ -13,7 +14,7 @@ abstract contract World {
     uint256 private constant REPEATED =
         0x0101010101010101010101010101010101010101010101010101010101010101;
 
-    uint256 private constant ACCOUNTS = 10;
+    uint256 private constant ACCOUNTS = 20;
 
     mapping(string contract_ => address) private _places;
     address[ACCOUNTS] private _accounts; // kept: deriving one takes longer than most calls
