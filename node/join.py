@@ -6,9 +6,10 @@ from node.context import Context
 from node.mail import Letter
 from protocol import roles
 from protocol.errors import PeerError
-from protocol.ids import checksum, content_id
-from protocol.messages import NODE, NodeRecord
+from protocol.ids import checksum, content_id, topic
+from protocol.messages import NODE, NODE_PROOF, NodeRecord
 from protocol.params import OPEN, Params
+from protocol.possession import possession
 from protocol.signing import public_key, seal_key
 from protocol.typed_data import RowRoot, recover
 from protocol.wire import write_body
@@ -47,7 +48,9 @@ async def join(ctx: Context) -> None:
     key, bits = ctx.peer_key, roles.mask(ctx.roles)
     entry = ctx.board.node(ctx.operator)
     if entry is None or (entry.peer_key, entry.roles) != (key, bits):
-        receipt = await ctx.post(NODE, key, bits.to_bytes(32, "big"))
+        proof = possession(ctx.keys.peer_seed, ctx.operator)
+        said = (topic(NODE_PROOF), *proof), (topic(NODE), key, bits.to_bytes(32, "big"))
+        receipt = await ctx.write("CommitLog", "commitMany", said)
         await ctx.reached(receipt.block)
         ctx.private["announce-again"] = ctx.seams.clock.now() + AGAIN_S
         ctx.note("join", f"registered roles: {', '.join(ctx.roles) or 'none'}")

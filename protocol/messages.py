@@ -16,6 +16,7 @@ from protocol.ids import Address, Hash, Name, content_id, topic
 
 # CommitLog topics: (subject -> value)
 NODE = "node"  # peer public key -> role bits
+NODE_PROOF = "node-proof"  # the peer key's signature over the operator, in halves (possession.py)
 SHARD = "shard"  # Datanet id -> commitment
 REVEAL = "reveal"  # commitment -> blob id of the reveal
 HELD = "held"  # commitment -> blob id of the reveal (an aggregator that holds all of the shard)

@@ -29,6 +29,7 @@ from tasks.entries import (
     UsageEntry,
 )
 from tasks.epochs import POOL, EpochFold
+from tasks.peers import Peers
 from tasks.rulebook import RuleBook
 
 ROSTERS = 256  # that are kept: every look at a job asks for the same ones
@@ -66,7 +67,7 @@ class Board(RuleBook, EpochFold):
         self.court = Court()
         self.ignored: dict[str, int] = defaultdict(int)
         self._indices: dict[bytes, int] = {}  # operator -> owner index
-        self._peers: dict[bytes, bytes] = {}  # peer key -> operator
+        self._peers = Peers()
         self._rosters: OrderedDict[tuple[str, int, int], dict[bytes, int]] = OrderedDict()
         self._times: list[tuple[int, int]] = []  # (block, its time) of blocks with events
         self._folded: list[tuple[Event, int]] = []
@@ -117,8 +118,8 @@ class Board(RuleBook, EpochFold):
         return entries[-1] if entries else None
 
     def operator_of_peer(self, peer_key: bytes) -> bytes | None:
-        """Whose peer key this is: the first operator that registered it."""
-        return self._peers.get(peer_key)
+        """Whose peer key this is: the first operator that registered it with the key's own proof."""
+        return self._peers.operator_of(peer_key)
 
     def stake(self, operator: bytes, block: int | None = None) -> int:
         """Stake at the end of a block (default: now), smallest units."""
@@ -254,6 +255,8 @@ class Board(RuleBook, EpochFold):
         post = Posted(operator, args["value"], finding, event.block, time, event.log_index)
         if kind == messages.NODE:
             self._node(subject, post)
+        elif kind == messages.NODE_PROOF:
+            self._peers.show(operator, (subject, post.value))
         elif kind == messages.SHARD:
             self._shard(subject, post)
         elif kind == messages.REVEAL:
@@ -270,15 +273,10 @@ class Board(RuleBook, EpochFold):
         (unit.verdicts if kind == messages.VERDICT else unit.rulings).append(post)
 
     def _node(self, peer_key: bytes, post: Posted) -> None:
-        known = self.operator_of_peer(peer_key)
-        if known is not None and known != post.operator:
-            self.ignored["peer-key-taken"] += 1
+        if reason := self._peers.register(peer_key, post.operator):
+            self.ignored[reason] += 1
             return
         bits = int.from_bytes(post.value, "big")
-        before = self.node(post.operator)
-        if before is not None and before.peer_key != peer_key:
-            self._peers.pop(before.peer_key, None)
-        self._peers[peer_key] = post.operator
         self.nodes[post.operator].append(NodeEntry(post.operator, peer_key, bits, post.block))
 
     def _shard(self, datanet: bytes, post: Posted) -> None:

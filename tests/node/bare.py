@@ -13,8 +13,9 @@ from p2p.memory import Network as Wires
 from protocol import roles
 from protocol.compute import Hyper
 from protocol.ids import ZERO, chain_id_of, checksum, content_id, topic
-from protocol.messages import NODE, JobSpec
+from protocol.messages import NODE, NODE_PROOF, JobSpec
 from protocol.params import OPEN, SIMNET
+from protocol.possession import possession
 from protocol.seams import Block, Clock, Event, Randomness, Transport, TxReceipt
 from protocol.signing import peer_id_of, public_key
 from protocol.typed_data import address_of
@@ -120,10 +121,12 @@ def register(ctx: Context, name: str) -> None:
     board.owners.append(who)
     board.payouts[who] = [PayoutEntry(0, 0, address_of(keys(name).seal_key))]
     board.stakes[who] = [(1, 50_000 * OPEN)]
-    peer = public_key(keys(name).peer_seed)
-    bits = roles.mask(ROLES).to_bytes(32, "big")
-    said = {"topic": topic(NODE), "subject": peer, "operator": checksum(who), "value": bits}
-    board.apply(Event("CommitLog", "Committed", said, 1, 0, bytes(32)), 1)
+    seed, bits = keys(name).peer_seed, roles.mask(ROLES).to_bytes(32, "big")
+    entries = ((NODE_PROOF, *possession(seed, who)), (NODE, public_key(seed), bits))
+    for kind, subject, value in entries:
+        said = {"topic": topic(kind), "subject": subject, "value": value}
+        told = {**said, "operator": checksum(who)}
+        board.apply(Event("CommitLog", "Committed", told, 1, 0, bytes(32)), 1)
 
 
 def at(ctx: Context, number: int) -> None:

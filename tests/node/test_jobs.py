@@ -15,8 +15,10 @@ from protocol.errors import PeerError
 from protocol.ids import checksum, topic
 from protocol.messages import JobSpec, judged
 from protocol.params import SIMNET, Params
+from protocol.possession import possession
 from protocol.rules import genesis
 from protocol.seams import Event
+from protocol.signing import public_key
 from settlement.models.pots import pot_id
 from tasks.board import Board
 from tasks.entries import PotEntry, UnitEntry
@@ -205,9 +207,11 @@ async def test_a_committee_is_drawn_among_the_slashers_seats() -> None:
     node = Node()
     everyone = (WORKER, ACCUSER, *OTHERS)
     for operator in everyone:
-        bits = roles.mask(("verifier",)).to_bytes(32, "big")
-        peer = operator.ljust(32)
-        node.emit("Committed", topic=topic("node"), subject=peer, operator=operator, value=bits)
+        bits, seed = roles.mask(("verifier",)).to_bytes(32, "big"), operator.ljust(32)
+        entries = (("node-proof", *possession(seed, operator)), ("node", public_key(seed), bits))
+        for kind, subject, value in entries:
+            said = {"subject": subject, "operator": operator, "value": value}
+            node.emit("Committed", topic=topic(kind), **said)
         node.emit("StakeDeposited", operator=operator, amount=P.min_stake + P.accuser_stake)
     node.network.committee = (WORKER, ACCUSER, *OTHERS[:3])
     pot = PotEntry(b"p" * 32, BUILDER, 1, 1, 1, SPEC.digest, node.block, 0)

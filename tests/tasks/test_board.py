@@ -11,7 +11,9 @@ from node.jobs import Assigned, Job, entry_of
 from protocol import roles
 from protocol.ids import address_bytes, checksum, topic
 from protocol.messages import JobSpec, judged
+from protocol.possession import possession
 from protocol.seams import Event
+from protocol.signing import public_key
 from settlement.models.ledger import Env
 from settlement.models.registry import AssetRegistry
 from tasks.board import HANDED_BACK, SETTLED, Board
@@ -43,9 +45,19 @@ class Chain:
         name = topic(kind) if isinstance(kind, str) else kind
         return self.emit("Committed", topic=name, subject=subject, operator=operator, value=value)
 
+    def node(self, seed: bytes, operator: bytes, *names: str) -> int:
+        """Register the peer key of a seed, with its proof."""
+        self.post("node-proof", *_proof(seed, operator))
+        return self.post("node", public_key(seed), operator, bits(*names))
+
     def own(self, *operators: bytes) -> None:
         for index, operator in enumerate(operators):
             self.emit("OwnerRegistered", index=index, operator=operator, payout=operator)
+
+
+def _proof(seed: bytes, operator: bytes) -> tuple[bytes, bytes, bytes]:
+    first, second = possession(seed, operator)
+    return first, operator, second
 
 
 def bits(*names: str) -> bytes:
@@ -71,17 +83,34 @@ def test_a_payout_change_makes_two_keys_one_party() -> None:
 
 def test_a_peer_key_belongs_to_whom_it_was_registered_by_first() -> None:
     chain = Chain()
-    chain.post("node", PEER, ANN, bits("worker"))
-    chain.post("node", PEER, BOB, bits("worker"))
-    assert chain.board.operator_of_peer(PEER) == ANN
+    chain.node(PEER, ANN, "worker")
+    chain.node(PEER, BOB, "worker")
+    assert chain.board.operator_of_peer(public_key(PEER)) == ANN
     assert chain.board.node(BOB) is None
     assert chain.board.ignored["peer-key-taken"] == 1
 
 
+def test_a_peer_key_is_registered_by_whom_it_signed_for_only() -> None:
+    """Who sees a key first, on the wire or among pending transactions, gains nothing by naming it."""
+    chain = Chain()
+    key = public_key(PEER)
+    chain.post("node", key, BOB, bits("worker"))  # nothing shown
+    chain.post("node-proof", *_proof(OTHER, BOB))
+    chain.post("node", key, BOB, bits("worker"))  # another key's
+    first, _, second = _proof(PEER, ANN)
+    chain.post("node-proof", first, BOB, second)
+    chain.post("node", key, BOB, bits("worker"))  # copied from the owner's transaction
+    assert chain.board.operator_of_peer(key) is None
+    assert chain.board.ignored["peer-key-unproven"] == 3
+    chain.node(PEER, ANN, "worker")
+    assert chain.board.operator_of_peer(key) == ANN
+    assert chain.board.node(BOB) is None
+
+
 def test_roles_are_those_of_the_asked_block() -> None:
     chain = Chain()
-    first = chain.post("node", PEER, ANN, bits("worker"))
-    chain.post("node", PEER, ANN, bits("host"))
+    first = chain.node(PEER, ANN, "worker")
+    chain.node(PEER, ANN, "host")
     then, now = chain.board.node(ANN, first), chain.board.node(ANN)
     assert then is not None and roles.names(then.roles) == ("worker",)
     assert now is not None and roles.names(now.roles) == ("host",)
@@ -104,8 +133,8 @@ def test_stake_has_a_history_by_block(changes: list[tuple[str, int]]) -> None:
 
 def test_the_roster_holds_who_had_role_and_stake_at_a_block() -> None:
     chain = Chain()
-    chain.post("node", PEER, ANN, bits("worker", "verifier"))
-    chain.post("node", OTHER, BOB, bits("verifier"))
+    chain.node(PEER, ANN, "worker", "verifier")
+    chain.node(OTHER, BOB, "verifier")
     block = chain.emit("StakeDeposited", operator=ANN, amount=100)
     chain.emit("StakeDeposited", operator=BOB, amount=70)
     assert chain.board.roster("worker", block, 100) == {ANN: 100}
