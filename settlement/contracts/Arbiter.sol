@@ -192,8 +192,11 @@ contract Arbiter is IArbiter, Jury, Quorum, EIP712 {
         bool lost = verdict == (first ? Verdict.Rejected : Verdict.Upheld);
         c.until = voided ? uint64(block.timestamp + appealSeconds) : 0;
         emit CaseDecided(caseId, c.instance, uint8(verdict), c.until);
-        uint256 pot = _settleBond(panel, c.appellant, lost);
+        uint256 pot = _fineMissing(panel);
         if (!first && verdict == Verdict.Rejected) pot += _overturn(panel, c);
+        // Who brought an epoch before a jury that came to nothing pays what is missing of its jurors' pay.
+        uint256 price = first && verdict == Verdict.Hung ? _owed(panel, pot) : 0;
+        pot += _settleBond(panel, c.appellant, lost ? type(uint256).max : price);
         _payJurors(panel, pot);
         if (voided) {
             c.stage = Stage.Appealable;
@@ -310,9 +313,14 @@ contract Arbiter is IArbiter, Jury, Quorum, EIP712 {
         parties[a + j + 1] = c.reporter;
     }
 
-    function _settleBond(bytes32 panel, address holder, bool lost) private returns (uint256 pot) {
+    /// @dev The bond ends: `price` of it, at most all, is taken, and the rest is free again.
+    function _settleBond(
+        bytes32 panel,
+        address holder,
+        uint256 price
+    ) private returns (uint256 pot) {
         (, uint256 amount) = stake.lockOf(panel);
-        if (lost) return stake.seize(holder, panel, amount);
+        if (price != 0) return stake.seize(holder, panel, price < amount ? price : amount);
         stake.unlock(holder, panel);
         return 0;
     }

@@ -167,13 +167,24 @@ abstract contract Jury is IJury {
         return Verdict.Hung;
     }
 
-    /// @dev Take the fee of the missing, add `pot` (coins that are here), pay the present, burn the rest.
-    function _payJurors(bytes32 panel, uint256 pot) internal {
+    /// @dev Take the fee of the missing; of a panel that is too small nobody is missed.
+    function _fineMissing(bytes32 panel) internal returns (uint256 pot) {
         Seat[] storage seats = _seats[panel];
-        uint256 present = _panels[panel].revealed;
         for (uint256 i = 0; seats.length >= minSeats && i < seats.length; ++i) {
             if (seats[i].vote == Vote.None) pot += stake.seize(seats[i].juror, panel, jurorFee);
         }
+    }
+
+    /// @dev What lacks to a fee for each present juror when there is `pot`.
+    function _owed(bytes32 panel, uint256 pot) internal view returns (uint256) {
+        uint256 fees = _panels[panel].revealed * jurorFee;
+        return fees > pot ? fees - pot : 0;
+    }
+
+    /// @dev Pay the present out of `pot` (coins that are here), burn the rest.
+    function _payJurors(bytes32 panel, uint256 pot) internal {
+        Seat[] storage seats = _seats[panel];
+        uint256 present = _panels[panel].revealed;
         uint256 each = present == 0 ? 0 : pot / present;
         if (each > jurorFee) each = jurorFee;
         for (uint256 i = 0; each != 0 && i < seats.length; ++i) {

@@ -9,7 +9,7 @@ from eth_utils.crypto import keccak
 
 from protocol import typed_data
 from protocol.ids import address_bytes
-from settlement.models.jury import REJECTED, UPHELD, UPHOLD, Jury
+from settlement.models.jury import HUNG, REJECTED, UPHELD, UPHOLD, Jury
 from settlement.models.ledger import ZERO32, ZERO_ADDRESS, Env, Table, revert
 from settlement.models.quorum import Quorum
 from settlement.models.registry import AssetRegistry
@@ -222,9 +222,11 @@ class Arbiter(Quorum, Jury):
         c = replace(c, until=until)
         told = {"caseId": caseId, "instance": c.instance, "verdict": verdict}
         self.emit("CaseDecided", {**told, "appealUntil": until})
-        pot = self._settle_bond(panel, c.appellant, lost=lost)
+        pot = self._fine_missing(panel)
         if not first and verdict == REJECTED:
             pot += self._overturn(panel, c)
+        price = self._owed(panel, pot) if first and verdict == HUNG else 0
+        pot += self._settle_bond(panel, c.appellant, price=None if lost else price)
         self._pay_jurors(panel, pot)
         if voided:
             self._cases[caseId] = replace(c, stage=APPEALABLE, judges=self._voters(panel, UPHOLD))
@@ -305,10 +307,12 @@ class Arbiter(Quorum, Jury):
         wanted = self._terms.seats if c.instance == 1 else 2 * self._terms.seats + 1
         self._summon(panel, wanted, (*c.accused, *c.judges, c.appellant, c.reporter))
 
-    def _settle_bond(self, panel: bytes, holder: str, *, lost: bool) -> int:
+    def _settle_bond(self, panel: bytes, holder: str, *, price: int | None) -> int:
+        """The bond ends: ``price`` of it, at most all (None), is taken, and the rest is free again."""
         _, amount = self._stake.lockOf(panel)
-        if lost:
-            return self._stake.seize(self.address, holder, panel, amount)
+        if price is None or price:
+            taken = amount if price is None else min(price, amount)
+            return self._stake.seize(self.address, holder, panel, taken)
         self._stake.unlock(self.address, holder, panel)
         return 0
 

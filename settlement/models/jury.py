@@ -180,14 +180,20 @@ class Jury(Model):
                 return verdict
         return HUNG
 
+    def _fine_missing(self, panel: bytes) -> int:
+        seats, fee = self._panels[panel].seats, self._juror_fee
+        missing = [seat.juror for seat in seats if seat.vote == NO_VOTE]
+        if len(seats) < self._min_seats:
+            return 0
+        return sum(self._stake.seize(self.address, juror, panel, fee) for juror in missing)
+
+    def _owed(self, panel: bytes, pot: int) -> int:
+        """What lacks to a fee for each present juror when there is ``pot``."""
+        return max(0, self._panels[panel].revealed * self._juror_fee - pot)
+
     def _pay_jurors(self, panel: bytes, pot: int) -> None:
         seats = self._panels[panel].seats
         present = [seat.juror for seat in seats if seat.vote != NO_VOTE]
-        if len(seats) >= self._min_seats:
-            missing = [seat.juror for seat in seats if seat.vote == NO_VOTE]
-            pot += sum(
-                self._stake.seize(self.address, juror, panel, self._juror_fee) for juror in missing
-            )
         each = min(pot // len(present), self._juror_fee) if present else 0
         for juror in present if each else ():
             self.emit("JurorPaid", {"panel": panel, "juror": juror, "amount": each})

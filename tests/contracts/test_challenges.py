@@ -37,6 +37,14 @@ def bond_of(court: Court, epoch: int = 1) -> int:
     return bond
 
 
+def coins(court: Court, operator: int) -> int:
+    """Where an operator is paid."""
+    payout = court.read("AssetRegistry", "payoutOfOperator", ACCOUNTS[operator])
+    amount = court.read("OpenToken", "balanceOf", payout)
+    assert isinstance(amount, int)
+    return amount
+
+
 # -- the first verdict ---
 
 
@@ -82,14 +90,50 @@ def test_a_jury_that_upholds_lets_the_epoch_activate_and_takes_the_bond(court: C
     assert court.refused(CHALLENGER, ARBITER, "challenge", GENESIS, 1, EVIDENCE) == "NotPending"
 
 
-@pytest.mark.parametrize("votes", [(NO_DATA, NO_DATA, UPHOLD), (UPHOLD, REJECT, NO_DATA), ()])
-def test_without_a_clear_verdict_the_epoch_activates_and_no_bond_moves(
+@pytest.mark.parametrize(
+    "votes",
+    [
+        (NO_DATA, NO_DATA, UPHOLD),
+        (UPHOLD, REJECT, NO_DATA),
+        (UPHOLD, REJECT),
+        (UPHOLD,),
+        (),
+    ],
+)
+def test_without_a_clear_verdict_the_epoch_activates_and_the_jurors_who_came_are_paid(
     court: Court, votes: tuple[int, ...]
 ) -> None:
+    """First by the missing, then by who called them in vain; nobody comes off better by staying away."""
     tree = committed(court)
+    locked = court.read(STAKES, "lockedOf", ACCOUNTS[CHALLENGER])
     case = court.challenged(1)
-    court.judged(*votes, case=case)
-    assert court.stakes(CHALLENGER, *SIGNERS) == [0, 0, 0]
+    panel = panel_id(case, 1)
+    seats = court.seat(panel)
+    paid = [coins(court, juror) for juror in seats]
+    court.vote(dict(zip(seats, votes, strict=False)), seats, panel)
+    court.wait(COURT.vote_seconds)
+    court.done(8, ARBITER, "decide", case)
+    present, missing = len(votes), COURT.seats - len(votes)
+    assert court.stakes(CHALLENGER, *SIGNERS) == [-FEE * max(0, present - missing), 0, 0]
+    assert court.read(STAKES, "lockedOf", ACCOUNTS[CHALLENGER]) == locked
+    assert court.stakes(*seats) == [0] * present + [-FEE] * missing
+    earned = [coins(court, juror) - before for juror, before in zip(seats, paid, strict=True)]
+    assert earned == [FEE] * present + [0] * missing
+    court.wait(PARAMS.window)
+    court.done(8, POOL, "claim", *court.claim_args(tree, 1))
+
+
+def test_delaying_an_epoch_by_challenges_that_come_to_nothing_costs_each_time(
+    court: Court,
+) -> None:
+    """Jurors who find nothing to judge are paid by the challenger, whatever bond it can afford."""
+    tree = committed(court)
+    court.done(0, STAKES, "deposit", ACCOUNTS[CHALLENGER], 100 * OPEN)
+    for number in range(4):
+        case = court.challenged(1, number)
+        court.judged(NO_DATA, NO_DATA, NO_DATA, case=case)
+        lost = 3 * FEE * (number + 1)
+        assert court.stakes(CHALLENGER) == [100 * OPEN - lost]
     court.wait(PARAMS.window)
     court.done(8, POOL, "claim", *court.claim_args(tree, 1))
 

@@ -11,8 +11,9 @@ pragma solidity 0.8.37;
 /// 3. *Fraud* that the pool itself can see: at once.
 /// A jury voids or moves stake; it never validates, pays or changes a root. No verdict (Hung) always means
 /// that nobody is slashed and nothing is voided. Bonds are stake, so an operator key needs no coins: the
-/// loser's goes to the jurors who revealed, at most jurorFee each, and what is left is burnt. Amounts are
-/// base units, times unix seconds.
+/// loser's goes to the jurors who revealed, at most jurorFee each, and what is left is burnt. Of a challenge
+/// without a verdict the bond pays these fees too, as far as missing jurors have not, and the rest is free
+/// again: a delay is never had for nothing from jurors who came. Amounts are base units, times unix seconds.
 /// @dev The Arbiter is WorkerStake's one slasher. It is deployed after the pool (its constructor reads
 /// IChallengeable.longestWindow), so the pool is given its predicted address. While an order against a
 /// unit may be appealed, WorkerStake.unlock of that unit reverts UnitHeld: whoever settles units calls

@@ -15,8 +15,8 @@ interface IJury {
         NoData
     }
 
-    /// Hung: neither side has more than half of the votes and more than a third of the seats; nothing
-    /// happens then, and nobody is slashed.
+    /// Hung: neither side has more than half of the votes and more than a third of the seats; nobody is
+    /// slashed then.
     enum Verdict {
         Hung,
         Upheld,

@@ -18,7 +18,8 @@ import {World} from "./World.sol";
 /// - a case takes at most what was locked under its unit (P);
 /// - a slash acts after its appeal time, or by the verdict of the jury above; never while a jury sits (P, H);
 /// - a verdict needs more than half of the revealed votes and a third of the seats of a panel that was
-///   drawn in full view of a seed that is never zero; a panel without one takes nothing from the accused (P);
+///   drawn in full view of a seed that is never zero; a panel without one takes nothing from the accused,
+///   and of a challenger only what jurors who came still lack (P);
 /// - only a seat of the panel that stayed away is punished for it, and no party has a seat (P);
 /// - the court voids, and does nothing else to the pool: no root, no claim, no coin (P);
 /// - a frozen epoch stops no claim on the last good root, and waits exactly while its first jury sits (P, H);
@@ -56,7 +57,7 @@ contract CourtInvariantsTest is World {
             _step(i % 20, a, b, c);
             if (i % 16 == 0) _holds();
         }
-        string[38] memory things = [
+        string[40] memory things = [
             "anchor",
             "slashed unit",
             "held",
@@ -65,6 +66,7 @@ contract CourtInvariantsTest is World {
             "withdraw",
             "commit",
             "false commit",
+            "commit again",
             "claim",
             "claim while frozen",
             "decrease",
@@ -91,6 +93,7 @@ contract CourtInvariantsTest is World {
             "drawn",
             "voided",
             "hung",
+            "in vain",
             "upheld",
             "overturned",
             "confirmed or hung",
@@ -110,6 +113,7 @@ contract CourtInvariantsTest is World {
     }
 
     function _step(uint256 kind, uint256 a, uint256 b, uint256 c) private {
+        if (kind == 10) _play.do_commitAgain();
         if (kind == 0 || kind == 10) _play.do_commit(a, b, c);
         if (kind == 1) _play.do_work(a, b);
         if (kind == 2) _play.do_accuse(a % 2, b);

@@ -371,11 +371,13 @@ contract CourtPlay is EpochsPlay {
         bool first
     ) private {
         uint256 fee = arbiter.jurorFee();
+        uint256 present = panel.jurors.length - _count(panel, IJury.Vote.None);
         uint256 pot = 0;
-        if (verdict == (first ? IJury.Verdict.Rejected : IJury.Verdict.Upheld)) {
-            pot += bookTake(trial.appellant, panel.id, locks[panel.id].amount);
-        } else {
-            bookUnlock(panel.id);
+        bool sat = panel.jurors.length >= arbiter.minSeats();
+        for (uint256 i = 0; sat && i < panel.jurors.length; ++i) {
+            if (panel.votes[i] != IJury.Vote.None) continue;
+            pot += bookTake(panel.jurors[i], panel.id, fee);
+            ++did["missing juror"];
         }
         if (!first && verdict == IJury.Verdict.Rejected) {
             uint256 each = trial.kind == IArbiter.Kind.Order ? arbiter.accuserStake() : fee;
@@ -383,13 +385,7 @@ contract CourtPlay is EpochsPlay {
                 pot += bookTake(_judges[id][i], panel.id, each);
             }
         }
-        bool sat = panel.jurors.length >= arbiter.minSeats();
-        uint256 present = panel.jurors.length - _count(panel, IJury.Vote.None);
-        for (uint256 i = 0; sat && i < panel.jurors.length; ++i) {
-            if (panel.votes[i] != IJury.Vote.None) continue;
-            pot += bookTake(panel.jurors[i], panel.id, fee);
-            ++did["missing juror"];
-        }
+        pot += _bondEnds(trial, panel, verdict, first, present * fee > pot ? present * fee - pot : 0);
         uint256 pay = present == 0 ? 0 : pot / present;
         if (pay > fee) pay = fee;
         for (uint256 i = 0; i < panel.jurors.length; ++i) {
@@ -397,6 +393,21 @@ contract CourtPlay is EpochsPlay {
             coins[registry.payoutOfOperator(panel.jurors[i])] += pay;
         }
         burnt += pot - pay * present;
+    }
+
+    /// @dev All of it is lost to a verdict; a challenge without one pays what its jurors still lack.
+    function _bondEnds(
+        Trial storage trial,
+        Panel storage panel,
+        IJury.Verdict verdict,
+        bool first,
+        uint256 lacking
+    ) private returns (uint256 taken) {
+        uint256 bond = locks[panel.id].amount;
+        bool lost = verdict == (first ? IJury.Verdict.Rejected : IJury.Verdict.Upheld);
+        if (!lost && (!first || verdict != IJury.Verdict.Hung)) lacking = 0;
+        if (!lost && lacking != 0) ++did["in vain"];
+        return bookTake(trial.appellant, panel.id, lost || lacking > bond ? bond : lacking);
     }
 
     /// @dev More than half of the votes and more than a third of the seats; otherwise nothing.
@@ -506,7 +517,7 @@ contract CourtPlay is EpochsPlay {
 
     /// @dev Two of the three seats, ascending by address.
     function _pair(uint256 way) private view returns (uint256 first, uint256 second) {
-        (first, second) = (1 + (way % 3), 1 + ((way + 1) % 3));
+        (first, second) = (1 + (way % 3), 1 + ((way % 3 + 1) % 3));
         if (account(first) > account(second)) (first, second) = (second, first);
     }
 

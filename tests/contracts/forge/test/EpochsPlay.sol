@@ -45,6 +45,9 @@ abstract contract EpochsPlay is StakeBook {
     /// The last plan, good or pending, and the one before it: owners, amounts, draws, root.
     bytes private _last;
     bytes private _before;
+    bytes private _sent; // the call that committed the last plan
+    bytes private _gone; // the last plan, when it was voided
+    Defect private _goneDefect;
     Defect private _defect;
     uint256 private _spoilt; // the index that the defect is about
     uint256 private _commits;
@@ -155,20 +158,32 @@ abstract contract EpochsPlay is StakeBook {
 
     function do_commit(uint256 seed, uint256 amount, uint256 owner) external {
         if (!_mayCommit()) return;
-        (uint256 a, uint256 b) = (1 + (seed % 3), 1 + ((seed + 1) % 3));
+        (uint256 a, uint256 b) = (1 + (seed % 3), 1 + ((seed % 3 + 1) % 3));
         if (account(a) > account(b)) (a, b) = (b, a);
         _refill(account(a));
         _refill(account(b));
         Plan memory plan = _plan(seed >> 8, amount, owner % EARNERS);
         bytes32 digest = digestOf(plan);
-        pool.commit(
-            plan.epoch,
-            plan.draws,
-            abi.encodePacked(signature(a, digest), signature(b, digest))
-        );
+        bytes memory signed_ = abi.encodePacked(signature(a, digest), signature(b, digest));
+        _sent = abi.encodeCall(pool.commit, (plan.epoch, plan.draws, signed_));
+        tried(account(9), address(pool), _sent, 0);
         signers = [account(a), account(b)];
         ++_commits;
+        delete _gone;
         ++did[_defect == Defect.None ? "commit" : "false commit"];
+    }
+
+    /// @dev A voided epoch once more, by the same signatures: a commit of its own, that pays on its own.
+    function do_commitAgain() external {
+        if (!_mayCommit() || _gone.length == 0) return;
+        pass(1, 1);
+        for (uint256 i = 0; i < signers.length; ++i) _refill(signers[i]);
+        tried(account(9), address(pool), _sent, 0);
+        _before = _last;
+        _last = _gone;
+        _defect = _goneDefect;
+        ++_commits;
+        ++did["commit again"];
     }
 
     /// @dev Also while a case about the pending epoch is open: it touches no claim on the last good root.
@@ -293,6 +308,8 @@ abstract contract EpochsPlay is StakeBook {
     function restored() internal {
         Plan memory plan = _loaded(_last);
         pool.restore(GENESIS, plan.root, plan.draws);
+        _gone = _last;
+        _goneDefect = _defect;
         _last = _before;
         _defect = Defect.None;
     }
