@@ -1,17 +1,19 @@
 """Whose peer key is whose: an operator registers a key that signed for it, and one key at a time."""
 
+from dataclasses import dataclass, field
+
 from protocol.possession import possesses
 
 NO_PROOF = (b"", b"")
 
 
+@dataclass(slots=True)
 class Peers:
     """Peer keys by operator, folded from the bulletin board."""
 
-    def __init__(self) -> None:
-        self._operators: dict[bytes, bytes] = {}  # peer key -> operator
-        self._keys: dict[bytes, bytes] = {}  # operator -> peer key
-        self._proofs: dict[bytes, tuple[bytes, bytes]] = {}  # operator -> what its key signed
+    _operators: dict[bytes, bytes] = field(default_factory=dict)  # peer key -> operator
+    _keys: dict[bytes, bytes] = field(default_factory=dict)  # operator -> peer key
+    _proofs: dict[bytes, tuple[bytes, bytes]] = field(default_factory=dict)  # what a key signed
 
     def operator_of(self, peer_key: bytes) -> bytes | None:
         """Whose peer key this is."""
