@@ -182,6 +182,7 @@ abstract contract EpochsPlay is StakeBook {
         _before = _last;
         _last = _gone;
         _defect = _goneDefect;
+        delete _gone;
         ++_commits;
         ++did["commit again"];
     }
