@@ -72,8 +72,9 @@ def active(ctx: Context, entry: EpochEntry) -> bool:
 
 
 def active_epochs(ctx: Context) -> int:
-    """How many epochs claims may be made against; they follow each other."""
-    return sum(active(ctx, entry) for entry in ctx.board.epochs)
+    """How many epochs claims may be made against: a commit needs that the one before it is active."""
+    epochs = ctx.board.epochs
+    return len(epochs) - bool(epochs and not active(ctx, epochs[-1]))
 
 
 async def bodies(ctx: Context) -> list[EpochBody]:
@@ -83,7 +84,7 @@ async def bodies(ctx: Context) -> list[EpochBody]:
 
 async def active_bodies(ctx: Context) -> list[EpochBody]:
     """The bodies of the epochs that claims may be made against: no pending one is asked for."""
-    return await _bodies(ctx, [entry for entry in ctx.board.epochs if active(ctx, entry)])
+    return await _bodies(ctx, ctx.board.epochs[: active_epochs(ctx)])
 
 
 async def _bodies(ctx: Context, entries: list[EpochEntry]) -> list[EpochBody]:
@@ -361,8 +362,7 @@ async def claimable(ctx: Context) -> tuple[int, int, EpochBody | None]:
         return (-1 if index is None else index), 0, None
     body = (await active_bodies(ctx))[-1]
     earned = body.cumulative[index] if index < len(body.cumulative) else 0
-    paid = sum(claim.amount for claim in ctx.board.claims if claim.index == index)
-    return index, earned - paid, body
+    return index, earned - ctx.board.claimed(index), body
 
 
 async def claim_pay(ctx: Context) -> None:
@@ -371,7 +371,7 @@ async def claim_pay(ctx: Context) -> None:
     if amount > 0 and body is not None:
         await ctx.attempt("claim", _claim, index, amount, body)
     for unit in list(ctx.board.units.values()):
-        if unit.operator == ctx.operator and _can_be_freed(ctx, unit):
+        if unit.operator == ctx.operator and not unit.settled and _can_be_freed(ctx, unit):
             await ctx.attempt("claim", _free, unit)
 
 
@@ -382,7 +382,7 @@ def _can_be_freed(ctx: Context, unit: UnitEntry) -> bool:
     slashed = any(slash.unit == unit.unit for slash in ctx.board.slashes)
     case = ctx.board.court.of_unit(unit.unit)
     tried = case is not None and case.stage != CLOSED
-    return bool(unit.root) and settled and not unit.settled and not slashed and not tried
+    return bool(unit.root) and settled and not slashed and not tried
 
 
 async def _free(ctx: Context, unit: UnitEntry) -> None:

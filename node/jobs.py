@@ -47,7 +47,18 @@ class Assigned:
 
 
 def jobs(ctx: Context) -> list[Job]:
-    """All funded jobs whose spec has arrived and that keep the network's terms, oldest first."""
+    """All funded jobs whose spec has arrived and that keep the network's terms, oldest first.
+
+    Every stage asks, so they are looked for again only when the chain or the mail brought something.
+    """
+    seen = ctx.board.changes, ctx.mail.arrived(JobSpec)
+    known: tuple[tuple[int, int], list[Job]] | None = ctx.private.get("jobs")
+    if known is None or known[0] != seen:
+        known = ctx.private["jobs"] = seen, _jobs(ctx)
+    return known[1]
+
+
+def _jobs(ctx: Context) -> list[Job]:
     found = []
     for pot in ctx.board.pots.values():
         spec = _spec(ctx, pot) if pot.unit_pay else None

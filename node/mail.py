@@ -74,6 +74,7 @@ class Mail:
         self._letters: dict[bytes, Letter] = {}
         self._by_kind: dict[type[Any], dict[Slot, Letter]] = defaultdict(dict)
         self._learnt: dict[type[Any], dict[bytes, Any]] = defaultdict(dict)
+        self._arrived: Counter[type[Any]] = Counter()
         self._declined = SeenCache(ttl=DECLINED_S, limit=20_000)
         self._early = SeenCache(ttl=EARLY_S, limit=20_000)
         self._hints: dict[bytes, dict[bytes, str]] = defaultdict(dict)  # blob -> letter -> author
@@ -164,6 +165,7 @@ class Mail:
         slots, slot = self._by_kind[type(letter.body)], _slot(letter.envelope)
         if slot in slots:
             self._remove(slots[slot])
+        self._arrived[type(letter.body)] += 1
         insort(self._ascending, letter.id)
         self._letters[letter.id] = slots[slot] = letter
         self._first_end = min(self._first_end, letter.envelope.expires)
@@ -207,6 +209,10 @@ class Mail:
             return letters if len(letters) < 2 else list(dict.fromkeys(letters))
         return list(dict.fromkeys([*self._learnt[kind].values(), *letters]))
 
+    def arrived(self, kind: type[Any]) -> int:
+        """How many bodies of a kind ever came; when it grows, ``bodies`` may have more."""
+        return self._arrived[kind]
+
     def learnt_as(self, kind: type[T], name: bytes) -> T | None:
         """The body that was learnt under a name."""
         return self._learnt[kind].get(name)
@@ -214,6 +220,7 @@ class Mail:
     def learn(self, name: bytes, body: Any) -> None:
         """Keep a body for good: the chain names it by hash, so that no author has to vouch for it."""
         self._learnt[type(body)][name] = body
+        self._arrived[type(body)] += 1
 
     def learnt(self, kind: type[T], name: bytes) -> bool:
         """Whether the body that the chain names so is known for good."""

@@ -67,7 +67,7 @@ async def _status(ctx: Context, meeting: Meeting, backed_up: bool) -> Json:
         "chain_id": ctx.network.chain_id,
         "head": {"number": ctx.head.number, "time": ctx.head.time},
         "balance_open": str(await chain.read("OpenToken", "balanceOf", checksum(ctx.paid_to))),
-        "claimed_open": str(sum(c.amount for c in board.claims if c.index == index)),
+        "claimed_open": str(board.claimed(index)),
         "claimable_open": str(max(0, waiting)),
         "stake": str(board.stake(ctx.operator)),
         "backed_up": backed_up,

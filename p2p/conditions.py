@@ -1,8 +1,10 @@
 """What the wires of a simulated network do to messages, and what went over them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+Alarm = Callable[[float, Callable[[], None]], None]  # call once monotonic time has come to this
 LATE = 20  # how many times the drawn latency a late message takes at most
 
 
@@ -21,6 +23,9 @@ class Conditions:
     loss: float = 0.0
     late: float = 0.0  # take up to ``LATE`` times as long, so that later ones overtake them
     twice: float = 0.0  # arrive a second time
+    grain: float = (
+        0.0  # seconds: arrivals fall on multiples of it, so that fewer instants are played
+    )
     mesh: int = 0  # neighbours to which each node forwards gossip, and they to it; 0: all
 
 

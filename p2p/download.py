@@ -15,6 +15,7 @@ from protocol.seams import Ask, Draft, PeerId, Transport
 CHUNK_SECONDS = 30.0  # slower than 35 kB/s a stream is given up
 OVERTAKE_SECONDS = 3.0  # a chunk that others wait for so long is asked of them too
 STREAMS_PER_SOURCE = 2
+SPARE_STREAMS = 1  # beyond one a chunk, so that a slow source can be overtaken
 
 AHEAD_CHUNKS = 8  # that came before their turn and are kept in memory until then
 
@@ -72,8 +73,9 @@ class Download:
     async def run(self) -> bool:
         """True when every chunk is kept, False when no source is left. Raises what is our own fault."""
         while self._todo and self._sources:
+            streams = self._sources * STREAMS_PER_SOURCE
             async with trio.open_nursery() as nursery:
-                for peer in self._sources * STREAMS_PER_SOURCE:
+                for peer in streams[: len(self._todo) + SPARE_STREAMS]:
                     nursery.start_soon(self._pull, peer, nursery.cancel_scope)
             if self._fault is not None:
                 raise self._fault

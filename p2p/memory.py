@@ -5,17 +5,17 @@ deterministic scheduling a seed fixes the whole order. Each node has one courier
 hands its gossip over one after the other; a copy that cannot arrive first is counted and never carried.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import lru_cache, partial
-from heapq import heappop, heappush
-from typing import NamedTuple
+from math import ceil
 
 import trio
 from blake3 import blake3
 
-from p2p.conditions import LATE, Conditions, Draw, Traffic
+from p2p.conditions import LATE, Alarm, Conditions, Draw, Traffic
+from p2p.courier import Courier, Parcel
 from p2p.framing import open_response
 from p2p.inbox import Inbox
 from p2p.nursery import plain_nursery
@@ -24,24 +24,21 @@ from protocol.errors import LocalError, OperatorError, PeerError
 from protocol.seams import Ask, Clock, GossipHandler, Link, PeerId, StreamHandler
 
 DUPLICATE = "gossip-ignored-duplicate"
-PROMISED = 8_192  # bodies on their way to one node that it keeps in mind
-
-
-class _Parcel(NamedTuple):
-    """A gossip body on its way to one node; by the hundred thousand, and a tuple is made and compared fastest."""
-
-    due: float
-    forwarder: PeerId
-    topic: str
-    body: bytes
 
 
 class Network:
     """The world between the nodes: who runs, who is linked, who is cut off."""
 
-    def __init__(self, clock: Clock, draw: Draw, conditions: Conditions | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        draw: Draw,
+        conditions: Conditions | None = None,
+        alarm: Alarm | None = None,
+    ) -> None:
         self.conditions = conditions or Conditions()
         self._clock = clock
+        self.call_at = alarm or self._call_at  # a virtual clock calls without a task of its own
         self._draw = draw
         self._running: dict[PeerId, MemoryTransport] = {}
         self._links: dict[PeerId, dict[PeerId, bool]] = {}  # in order of connection: inbound?
@@ -164,10 +161,14 @@ class Network:
         low, high = self.conditions.min_latency, self.conditions.max_latency
         takes, now = low + (high - low) * self._draw.random(), self._clock.monotonic()
         if self._happens(self.conditions.late):
-            return now + takes * (1 + (LATE - 1) * self._draw.random())
-        due = max(now + takes, self._last_due.get((one, other), 0.0))
+            return self._on_grain(now + takes * (1 + (LATE - 1) * self._draw.random()))
+        due = max(self._on_grain(now + takes), self._last_due.get((one, other), 0.0))
         self._last_due[one, other] = due
         return due
+
+    def _on_grain(self, due: float) -> float:
+        grain = self.conditions.grain
+        return ceil(due / grain) * grain if grain else due
 
     def linking(self, one: PeerId, other: PeerId) -> bool:
         """Whether two nodes are connected."""
@@ -175,6 +176,13 @@ class Network:
 
     def now(self) -> float:
         return self._clock.monotonic()
+
+    def _call_at(self, due: float, call: Callable[[], None]) -> None:
+        async def later() -> None:
+            await self.arrive(due)
+            call()
+
+        trio.lowlevel.spawn_system_task(later)
 
     async def arrive(self, due: float) -> None:
         """Wait until ``due``."""
@@ -201,9 +209,7 @@ class MemoryTransport:
         self._inbox = Inbox(clock, self._counts)
         self._services = Services(self._counts)
         self._nursery: trio.Nursery | None = None
-        self._arrivals: list[_Parcel] = []  # a heap
-        self._promised: OrderedDict[tuple[str, bytes], float] = OrderedDict()
-        self._sooner = trio.Event()  # something arrives before what the courier waits for
+        self._courier = Courier(network.now, network.call_at)
 
     @property
     def peer_id(self) -> PeerId:
@@ -238,14 +244,13 @@ class MemoryTransport:
         try:
             async with plain_nursery() as self._nursery:
                 try:
-                    self._nursery.start_soon(self._courier)
+                    self._nursery.start_soon(self._courier.run, self._deliver)
                     yield
                 finally:
                     self._nursery.cancel_scope.cancel()
         finally:
             self._nursery = None
-            self._arrivals.clear()
-            self._promised.clear()
+            self._courier.clear()
             self._network.leave(self._peer_id)
 
     async def dial(self, addr: str) -> PeerId:
@@ -362,37 +367,12 @@ class MemoryTransport:
             for _ in range(1 + network.twice()):
                 if not network.lost(self.peer_id, node.peer_id, len(body)):
                     due = network.schedule(self.peer_id, node.peer_id)
-                    node._promise(_Parcel(due, self.peer_id, topic, body))
+                    if not node._courier.promise(Parcel(due, self.peer_id, topic, body)):
+                        node.count(DUPLICATE)
         return len(targets)
 
-    def _promise(self, parcel: _Parcel) -> None:
-        """Let a parcel arrive, unless the same body arrives before it."""
-        key = (parcel.topic, parcel.body)
-        if self._promised.get(key, parcel.due + 1) <= parcel.due:
-            self.count(DUPLICATE)
+    async def _deliver(self, parcel: Parcel) -> None:
+        if not self._network.linking(parcel.forwarder, self.peer_id):
             return
-        self._promised[key] = parcel.due
-        if len(self._promised) > PROMISED:
-            self._promised.popitem(last=False)
-        heappush(self._arrivals, parcel)
-        if self._arrivals[0] is parcel:
-            self._sooner.set()
-
-    async def _courier(self) -> None:
-        """Hand over what arrives when it is due, while this node runs."""
-        while True:
-            self._sooner = trio.Event()
-            if not self._arrivals:
-                await self._sooner.wait()
-            due = self._arrivals[0].due
-            if due > self._network.now():
-                with trio.move_on_at(due):
-                    await self._sooner.wait()
-                continue
-            parcel = heappop(self._arrivals)
-            if self._network.linking(parcel.forwarder, self.peer_id):
-                await self._receive(parcel)
-
-    async def _receive(self, parcel: _Parcel) -> None:
         if await self._inbox.accept(parcel.forwarder, parcel.topic, parcel.body):
             self._forward(parcel.topic, parcel.body, exclude=(parcel.forwarder,))

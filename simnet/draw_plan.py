@@ -55,7 +55,7 @@ def busy(seed: int, nodes: int, hours: float) -> Plan:
         faults=_churn(dice, players, nodes // 10, HOUR * hours),
         params={**BRIEF, "workers": max(3, min(14, nodes // 3))},
         pace={"chain": 12.0, "tick": 24.0, "rest": 4.0, "sync": 60.0, "keep": 60.0, "learn": 15.0},
-        wires={"mesh": 3},
+        wires={"mesh": 3, "grain": 0.005},
     )
 
 

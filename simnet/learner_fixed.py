@@ -6,6 +6,7 @@ that no value of a peer can make one node raise where another goes on.
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from math import isqrt
 from operator import mul
 
@@ -17,8 +18,9 @@ PPB = 10**9
 FAR_PPB = 10**12  # a distance from zero, where the ratio has no meaning
 _LARGEST = 2**63 - 1
 _FINE = 10**12  # inner scale of exp and log
+REMEMBERED = 1 << 14  # exponentials: a batch's loss needs those of its gradient
 _LN2 = 693_147_180_560
-_EXP_TERMS = 14  # ln(2)^15 / 15! < 1e-14
+_EXP_DIVISORS = tuple(n * _FINE for n in range(1, 15))  # ln(2)^15 / 15! < 1e-14
 _LOG_TERMS = 12  # (1/3)^25 / 25 < 1e-13
 
 
@@ -49,12 +51,13 @@ def softplus(x: int) -> int:
     return max(x, 0) + 2 * total * ONE // _FINE
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _exp_neg(x: int) -> int:
     """e^-x for x >= 0, in ``_FINE``: a Taylor series below ln 2, then halvings."""
     halvings, rest = divmod(x * (_FINE // ONE), _LN2)
     term = total = _FINE
-    for n in range(1, _EXP_TERMS + 1):
-        term = -term * rest // (n * _FINE)
+    for divisor in _EXP_DIVISORS:
+        term = -term * rest // divisor
         total += term
     return total >> min(halvings, 64)
 

@@ -4,6 +4,7 @@ The loss of a word is -ln s(z) of its true pair plus the mean of -ln(1 - s(z)) o
 where z is the sum of the pair's two weights: 2 ln 2 under a base, which knows nothing.
 """
 
+import struct
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
@@ -62,10 +63,10 @@ def clip(g: Sequence[int], limit: int) -> Vector:
 
 def with_noise(g: Sequence[int], ppb: int, seed: bytes) -> Vector:
     """``g`` with every element off by up to ``ppb`` of itself, as rounding on a device is."""
-    stream = blake3(seed).digest(length=2 * len(g))
-    draws = (int.from_bytes(stream[at : at + 2], "big") for at in range(0, len(stream), 2))
-    return tuple(
-        value + divide(value * (draw * 2 * ppb // 0xFFFF - ppb), PPB)
+    draws = struct.unpack(f">{len(g)}H", blake3(seed).digest(length=2 * len(g)))
+    half, whole, twice = PPB, 2 * PPB, 2 * ppb
+    return tuple(  # ``divide`` written out: half a million values a busy hour
+        value + (2 * value * (draw * twice // 0xFFFF - ppb) + half) // whole
         for value, draw in zip(g, draws, strict=True)
     )
 

@@ -8,6 +8,7 @@ import random
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from heapq import heappop, heappush
 from itertools import islice
 from typing import Any, TypeVar
@@ -31,14 +32,9 @@ SCHEDULING = "_ALLOW_DETERMINISTIC_SCHEDULING"
 
 @dataclass(slots=True)
 class Sleeper:
-    """A task that waits for a virtual instant; ``task`` is None once it was cancelled."""
+    """What waits for a virtual instant: ``wake`` is None once it was cancelled."""
 
-    due: float
-    number: int  # of those due at one instant the first to lie down wakes first
-    task: trio.lowlevel.Task | None
-
-    def __lt__(self, other: "Sleeper") -> bool:
-        return (self.due, self.number) < (other.due, other.number)
+    wake: Callable[[], None] | None
 
 
 class Sleepers:
@@ -50,36 +46,46 @@ class Sleepers:
 
     def __init__(self, clock: MockClock) -> None:
         self._clock = clock
-        self._waiting: list[Sleeper] = []  # a heap
+        # a heap; of those due at one instant the first to lie down wakes first
+        self._waiting: list[tuple[float, int, Sleeper]] = []
         self._count = 0
         setattr(clock, "_autojump", self._jump)  # noqa: B010  (a method for the type checker)
 
     async def sleep(self, seconds: float) -> None:
         """Wait ``seconds``, more than 0."""
-        self._count += 1
-        due = self._clock.current_time() + seconds
-        sleeper = Sleeper(due, self._count, trio.lowlevel.current_task())
-        heappush(self._waiting, sleeper)
+        task = trio.lowlevel.current_task()
+        wake = partial(trio.lowlevel.reschedule, task)
+        sleeper = self.call_at(self._clock.current_time() + seconds, wake)
 
         def abort(_: object) -> trio.lowlevel.Abort:
-            sleeper.task = None
+            sleeper.wake = None
             return trio.lowlevel.Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(abort)
 
+    def call_at(self, due: float, call: Callable[[], None]) -> Sleeper:
+        """Call at an instant, or as soon as no task can run when that is over."""
+        self._count += 1
+        sleeper = Sleeper(call)
+        heappush(self._waiting, (due, self._count, sleeper))
+        return sleeper
+
     def _jump(self) -> None:
         """No task can run: on to the next deadline or sleeper, as MockClock does for deadlines alone."""
-        while self._waiting and self._waiting[0].task is None:
-            heappop(self._waiting)
+        waiting = self._waiting
+        while waiting and waiting[0][2].wake is None:
+            heappop(waiting)
         deadline = _run.GLOBAL_RUN_CONTEXT.runner.deadlines.next_deadline()
-        due = min([sleeper.due for sleeper in self._waiting[:1]], default=math.inf)
-        ahead = min(due, deadline) - self._clock.current_time()
+        due = waiting[0][0] if waiting else math.inf
+        now = self._clock.current_time()
+        ahead = min(due, deadline) - now
         if 0 < ahead < math.inf:
             self._clock.jump(ahead)
-        while self._waiting and self._waiting[0].due <= self._clock.current_time():
-            task = heappop(self._waiting).task
-            if task is not None:
-                trio.lowlevel.reschedule(task)
+            now = self._clock.current_time()
+        while waiting and waiting[0][0] <= now:
+            wake = heappop(waiting)[2].wake
+            if wake is not None:
+                wake()
 
 
 _SLEEPERS: trio.lowlevel.RunVar[Sleepers | None] = trio.lowlevel.RunVar("sleepers", None)
@@ -98,6 +104,12 @@ class TrioClock:
     def monotonic(self) -> float:
         """Seconds of trio's clock."""
         return trio.current_time()
+
+    def call_at(self, due: float, call: Callable[[], None]) -> None:
+        """Call once ``monotonic`` has come to ``due``; only in a world's time."""
+        sleepers = _SLEEPERS.get()
+        assert sleepers is not None, "a world's time is virtual"
+        sleepers.call_at(due, call)
 
     async def sleep(self, seconds: float) -> None:
         """Wait ``seconds``; a checkpoint even when not positive."""

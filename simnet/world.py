@@ -156,7 +156,7 @@ async def running(
     await chain.write(
         treasury_key, "AssetRegistry", "registerOwner", checksum(address_of(treasury_key))
     )
-    wires = Wires(clock, seeded_draws(key(seed, "wires")), conditions)
+    wires = Wires(clock, seeded_draws(key(seed, "wires")), conditions, clock.call_at)
     async with trio.open_nursery() as nursery:
         world = World(chain, clock, network, treasury_key, seed, wires, pace or Pace(), nursery)
         for member in members:

@@ -60,12 +60,14 @@ class Board(RuleBook, EpochFold):
         self._foreign: set[bytes] = set()  # pots and units of other pools
         self._drawing: dict[int, list[tuple[bytes, int]]] = defaultdict(list)
         self.claims: list[ClaimEntry] = []
+        self._claimed: dict[int, int] = defaultdict(int)  # owner index -> sum of its claims
         self.channels: dict[bytes, ChannelEntry] = {}
         self.used: list[UsageEntry] = []  # claimed of vouchers
         self.fees: list[FeeEntry] = []  # paid out of what was claimed
         self.models: dict[bytes, int] = {}  # registered model or adapter -> owner index
         self.court = Court()
         self.ignored: dict[str, int] = defaultdict(int)
+        self.changes = 0  # grows with whatever is folded or unfolded
         self._indices: dict[bytes, int] = {}  # operator -> owner index
         self._peers = Peers()
         self._rosters: OrderedDict[tuple[str, int, int], dict[bytes, int]] = OrderedDict()
@@ -79,6 +81,7 @@ class Board(RuleBook, EpochFold):
         before: the endpoint left one out, or invents. What was folded of it ``unfold`` takes back.
         """
         self._folded.append((event, time))
+        self.changes += 1
         if not self._times or self._times[-1][0] < event.block:
             self._times.append((event.block, time))
         handler = getattr(self, f"_on_{event.name}", None)
@@ -102,7 +105,7 @@ class Board(RuleBook, EpochFold):
         for event, time in self._folded:
             if event.block <= block:
                 kept.apply(event, time)
-        vars(self).update(vars(kept))
+        vars(self).update(vars(kept), changes=self.changes + 1)
 
     # -- reading ---
 

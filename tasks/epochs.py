@@ -21,8 +21,13 @@ class EpochFold:
     ignored: dict[str, int]
     pots: dict[bytes, PotEntry]
     claims: list[ClaimEntry]
+    _claimed: dict[int, int]
     _foreign: set[bytes]
     _drawing: dict[int, list[tuple[bytes, int]]]
+
+    def claimed(self, index: int) -> int:
+        """What an owner has claimed of all epochs, smallest units."""
+        return self._claimed.get(index, 0)
 
     def _elsewhere(self, name: bytes, *parts: bytes) -> bool:
         """Whether a pot or unit lies in another pool, which nodes do not follow; so do its parts."""
@@ -98,3 +103,4 @@ class EpochFold:
             return
         payout = address_bytes(args["payout"])
         self.claims.append(ClaimEntry(args["index"], args["amount"], payout, event.block, event.tx))
+        self._claimed[args["index"]] += args["amount"]

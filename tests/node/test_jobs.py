@@ -61,7 +61,9 @@ class Node:
 
     def __init__(self, *specs: JobSpec, owners: tuple[bytes, ...] = (BUILDER,)) -> None:
         self.board = Board((), 1)
-        self.mail = SimpleNamespace(bodies=lambda kind: list(specs))
+        self.mail = SimpleNamespace(
+            bodies=lambda kind: list(specs), arrived=lambda kind: len(specs)
+        )
         self.network = SimpleNamespace(committee=())
         self.params, self.private, self.told = P, dict[str, Any](), list[PeerError]()
         self.head = SimpleNamespace(time=0, number=0)

@@ -122,3 +122,47 @@ async def test_a_second_node_with_the_same_key_is_refused() -> None:
         with pytest.raises(OperatorError):
             async with MemoryTransport(network, "one", clock).running():
                 pass
+
+
+def test_arrivals_fall_on_the_grain_and_stay_in_order() -> None:
+    async def due() -> list[float]:
+        conditions = Conditions(min_latency=0.001, max_latency=0.05, grain=0.01)
+        network = Network(TrioClock(1e9), random.Random(1), conditions)
+        return [network.schedule("a", "b") for _ in range(50)]
+
+    found = run_world(due, seed=1)
+    assert found == sorted(found) and len(set(found)) < 20
+    assert all(abs(at / 0.01 - round(at / 0.01)) < 1e-6 for at in found)
+
+
+def test_gossip_arrives_when_it_is_due_with_and_without_alarms() -> None:
+    """A sooner parcel overtakes one that the courier rests for; a node that is gone gets none."""
+
+    async def heard(alarms: bool) -> list[tuple[int, bytes]]:
+        clock = TrioClock(1e9)
+        alarm = clock.call_at if alarms else None
+        latency = random.Random(1)
+        network = Network(clock, latency, Conditions(1.0, 1.0), alarm)
+        one, two = (MemoryTransport(network, name, clock) for name in ("one", "two"))
+        found: list[tuple[int, bytes]] = []
+        start = clock.monotonic()
+
+        async def note(peer: str, topic: str, body: bytes) -> None:
+            found.append((round(clock.monotonic() - start), body))
+
+        await two.subscribe("t", note)
+        async with trio.open_nursery() as nursery:
+            for node in (one, two):
+                await nursery.start(lambda task_status, n=node: hold(n, task_status))
+            await one.dial(two.addrs[0])  # a round trip of two seconds
+            network.conditions = Conditions(1.0, 1.0, late=1.0)
+            await one.publish("t", b"late")  # at most 20 times as long
+            network.conditions = Conditions(1.0, 1.0)
+            await one.publish("t", b"soon")
+            await clock.sleep(30.0)
+            nursery.cancel_scope.cancel()
+        return found
+
+    with_alarms, without = (run_world(heard, each, seed=1) for each in (True, False))
+    assert with_alarms == without and with_alarms[0] == (3, b"soon")
+    assert with_alarms[1][0] > 3 and with_alarms[1][1] == b"late"

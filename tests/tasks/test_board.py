@@ -333,7 +333,9 @@ def test_money_events() -> None:
     fee = chain.board.fees[0]
     assert fee.amount == fee.host + fee.owner + fee.lineage + fee.contributors + fee.treasury == 10
     chain.emit("Claimed", pool=bytes(32), index=3, payout=ANN, amount=9)
-    assert [(c.index, c.amount) for c in chain.board.claims] == [(3, 9)]
+    chain.emit("Claimed", pool=bytes(32), index=3, payout=ANN, amount=2)
+    assert [(c.index, c.amount) for c in chain.board.claims] == [(3, 9), (3, 2)]
+    assert [chain.board.claimed(index) for index in (2, 3)] == [0, 11]
 
 
 # -- payouts that are scheduled ---

@@ -33,7 +33,7 @@ def told(chain: Chain) -> None:
 
 def shown(board: Board) -> dict[str, Any]:
     """Everything a reader could see; empty lists that a look has made are nothing."""
-    state = {k: v for k, v in vars(board).items() if k != "_folded"}
+    state = {k: v for k, v in vars(board).items() if k not in ("_folded", "changes")}
     return {
         k: {i: e for i, e in v.items() if e} if isinstance(v, dict) else v for k, v in state.items()
     }
@@ -69,3 +69,13 @@ def test_an_event_that_cannot_be_is_the_endpoint_s_fault() -> None:
         with pytest.raises(ChainError) as caught:
             Chain().emit(name, **args)
         assert caught.value.code == "impossible-event"
+
+
+def test_a_look_again_is_due_after_an_unfolding_too() -> None:
+    chain = Chain()
+    told(chain)
+    chain.emit("Claimed", pool=bytes(32), index=0, payout=ANN, amount=9)
+    seen = chain.board.changes
+    assert chain.board.claimed(0) == 9
+    chain.board.unfold(0)
+    assert chain.board.changes > seen and chain.board.claimed(0) == 0
