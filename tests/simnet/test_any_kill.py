@@ -24,7 +24,7 @@ LONGEST = {
 # Who has to be there: the runner asks through the builder, and only the host answers. A shard whose
 # owner dies before it is revealed and held is in no job, which the runner waits for.
 ALWAYS = frozenset({"builder", "host"})
-NEEDED = {stage: ALWAYS for stage in STAGES}
+NEEDED = dict.fromkeys(STAGES, ALWAYS)
 NEEDED["data"] = ALWAYS | {node.name for node in DEMO.nodes if node.shard}
 
 
