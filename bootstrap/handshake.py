@@ -176,9 +176,8 @@ DUPLICATE = Refused(
     "Another node runs with this node's key, and was there first.",
     "Stop one of them. A second node needs keys of its own: openledger --home DIR init.",
 )
-UNPROVEN = (
-    "unproven-duplicate"  # the same without a fresh signature of our key: not believed, asked again
-)
+# The same without a fresh signature of our key: it is not believed, and asked for again.
+UNPROVEN = "unproven-duplicate"
 TWICE = Refused(
     "peer-runs-twice",
     "Two nodes run with the key of this peer; this is the younger.",

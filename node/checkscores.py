@@ -137,13 +137,13 @@ async def _recompute(
 async def _drawn_queries(
     ctx: Context, item: Finished, post: Posted, body: ScoresBody
 ) -> tuple[int, ...]:
-    """Half of them where the private updates are said to have moved the loss most, half uniform."""
+    """Up to half of them where the private updates are said to have moved the loss, the rest uniform."""
     beacon = await ctx.beacon(post.block + ctx.params.beacon_delay)
     assert beacon is not None, "drawn verifiers know the beacon"
     moved = [abs(a - b) for a, b in zip(body.without_private, body.losses[-1], strict=True)]
     seed = chain_id_of("openledger/losses", beacon, item.job.id, ctx.operator)
-    uniform = ctx.params.row_samples // 2
-    return draw_rows(seed, moved, ctx.params.row_samples - uniform, uniform)
+    by_move = min(ctx.params.row_samples // 2, sum(map(bool, moved)))
+    return draw_rows(seed, moved, by_move, ctx.params.row_samples - by_move)
 
 
 async def _loss_difference(

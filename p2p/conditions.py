@@ -23,9 +23,7 @@ class Conditions:
     loss: float = 0.0
     late: float = 0.0  # take up to ``LATE`` times as long, so that later ones overtake them
     twice: float = 0.0  # arrive a second time
-    grain: float = (
-        0.0  # seconds: arrivals fall on multiples of it, so that fewer instants are played
-    )
+    grain: float = 0.0  # seconds: arrivals fall on multiples of it, for fewer instants
     mesh: int = 0  # neighbours to which each node forwards gossip, and they to it; 0: all
 
 

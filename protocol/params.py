@@ -196,7 +196,7 @@ SIMNET = replace(
     DEVNET,
     preset="simnet",
     steps=8,
-    batch=2,  # a step of 4 takes a worker and its four checks 125 CPU-seconds more a demo
+    batch=2,  # by tokens, 4 would cost a demo some 125 of its 900 CPU-seconds more
     max_tokens=64,
     rounds=2,
     workers=3,

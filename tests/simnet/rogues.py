@@ -13,7 +13,7 @@ import trio
 from node import train
 from node.context import Context
 from protocol.codec import pack, unpack
-from protocol.compute import Generate, Request, Result, StepState, Train, Trained
+from protocol.compute import Generate, LossesDone, Request, Result, StepState, Train, Trained
 from protocol.errors import ChainError
 from protocol.ids import ZERO, content_id, topic
 from protocol.messages import RevealAnswer, RevealRequest
@@ -199,3 +199,17 @@ def lost_once() -> Callable[[Entry], Entry]:
         return entry
 
     return spoil
+
+
+class Flatterer(Rogue):
+    """Trains and scores honestly, and says that all was worse before, and without the private owners."""
+
+    async def run(self, request: Request) -> Result:
+        done = await super().run(request)
+        if not isinstance(done, LossesDone):
+            return done
+        return replace(done, nll_micro=tuple(loss * 11 // 10 for loss in done.nll_micro))
+
+
+def flatter(compute: Compute, blobs: Blobs) -> Compute:
+    return Flatterer(compute, lambda step, state: state)

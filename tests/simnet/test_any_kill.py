@@ -15,11 +15,8 @@ from simnet.simulation import simulate
 
 DEMO = load_scenario("demo")
 SEED = 11
-LONGEST = {
-    "data": 7.0,
-    "job": 60.0,
-    "answer": 20.0,
-}  # virtual seconds that a stage takes, or nearly
+# Virtual seconds that a stage takes, or nearly.
+LONGEST = {"data": 7.0, "job": 60.0, "answer": 20.0}
 
 # Who has to be there: the runner asks through the builder, and only the host answers. A shard whose
 # owner dies before it is revealed and held is in no job, which the runner waits for.
