@@ -15,6 +15,7 @@ from node.slots import FileSlots
 from node.together import together
 from protocol.compute import Describe, Described
 from protocol.errors import ComputeError
+from tests.node.supervised import watched
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKE = Path(__file__).with_name("fake_child.py")
@@ -28,14 +29,8 @@ async def running(slots: FileSlots, seats: int) -> AsyncIterator[Children]:
     command, env = [sys.executable, str(FAKE)], {"PYTHONPATH": str(ROOT)}
     made = (ChildCompute(command, env, slots, 1 << 30, 60.0, CLOCK) for _ in range(seats))
     children = Children(tuple(made), slots)
-    with trio.fail_after(30):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(children.watch)
-            try:
-                yield children
-            finally:
-                await children.close()
-                nursery.cancel_scope.cancel()
+    async with watched(children):
+        yield children
 
 
 async def ask(children: Children, base: str) -> str:

@@ -17,6 +17,7 @@ from node.doors import SystemClock
 from node.slots import FileSlots
 from protocol.compute import Describe, Described
 from protocol.errors import ComputeError, OperatorError
+from tests.node.supervised import watched
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKE = Path(__file__).with_name("fake_child.py")
@@ -45,14 +46,8 @@ async def supervised(
         CLOCK,
         threads,
     )
-    with trio.fail_after(30):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(compute.watch)
-            try:
-                yield compute
-            finally:
-                await compute.close()
-                nursery.cancel_scope.cancel()
+    async with watched(compute):
+        yield compute
 
 
 async def ask(compute: ChildCompute, base: str) -> int:
