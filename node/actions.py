@@ -12,7 +12,7 @@ from typing import Any
 from eth_utils.address import is_checksum_address
 
 from lora.recipe import Recipe
-from node import data, epoch, jobs
+from node import committed, data, jobs
 from node.context import Context
 from node.facade import Json
 from node.terms import spec_fault
@@ -167,7 +167,7 @@ async def reclaim_pots(ctx: Context) -> None:
     """A builder takes back what a drawn pot of its own still holds, once the draw is active."""
     for pot in list(ctx.board.pots.values()):
         mine = pot.funder == ctx.operator and bool(pot.unit_pay)
-        if mine and 0 < pot.drawn <= epoch.active_epochs(ctx):
+        if mine and 0 < pot.drawn <= committed.active_epochs(ctx):
             await ctx.attempt("reclaim", _reclaim, pot.pot)
 
 

@@ -1,4 +1,4 @@
-"""The loopback API's routes for coins: stake, pots, channels, claims for many, the chain."""
+"""The loopback API's routes for coins: stake, pots, channels, claims for many, challenges, the chain."""
 
 from typing import Annotated
 
@@ -50,6 +50,13 @@ class CloseBody(_Body):
     channel: Text
 
 
+class ChallengeBody(_Body):
+    """POST /challenge."""
+
+    epoch: Annotated[int, Field(ge=1)]
+    anyway: bool = False
+
+
 def add_money(app: FastAPI, facade: NodeFacade) -> None:
     """All routes under /api/v1 that move coins, and the reads beside them."""
     _add_stake(app, facade)
@@ -62,6 +69,14 @@ def add_money(app: FastAPI, facade: NodeFacade) -> None:
     @app.post("/api/v1/claim/batch")
     async def batch() -> Json:
         return await facade.money.claim_batch()
+
+    @app.get("/api/v1/review")
+    async def review() -> JSONResponse:
+        return JSONResponse(await facade.money.review())
+
+    @app.post("/api/v1/challenge")
+    async def challenge(body: ChallengeBody) -> Json:
+        return await facade.money.challenge(body.epoch, body.anyway)
 
     @app.get("/api/v1/chain")
     async def chain() -> JSONResponse:

@@ -1,13 +1,42 @@
-"""Cases of the Arbiter as this node can read them: what they are about, who may look, how they stand."""
+"""Cases of the Arbiter as this node can read them: what they are about, who is accused, how they stand."""
 
 from node import jobs
 from node.context import Context
 from node.jobs import Job
-from protocol.ids import checksum, unit_id
+from protocol.ids import address_bytes, checksum, short, unit_id
 from protocol.params import in_open
 from settlement.claims import accusation_id
 from tasks.court import APPEALABLE, JURY, Case
-from tasks.entries import UnitEntry
+from tasks.entries import EpochEntry, UnitEntry
+
+
+def label(case: Case) -> str:
+    """What a case is about, for people."""
+    return f"epoch {case.epoch}" if case.epoch else short(case.unit)
+
+
+def commit(ctx: Context, case: Case) -> EpochEntry | None:
+    """The commit that a challenge is about; None for an order, and for one of a pool that we do not follow."""
+    found = [c for c in ctx.board.commits if c.epoch == case.epoch and c.block <= case.block]
+    return None if case.foreign or not found else found[-1]
+
+
+def on_trial(ctx: Context, entry: EpochEntry) -> bool:
+    """Whether a pending epoch was challenged and no jury has decided yet."""
+    case = ctx.board.court.of_epoch(entry.epoch, entry.block)
+    return case is not None and case.stage == JURY
+
+
+async def accused(ctx: Context, case: Case) -> tuple[bytes, ...]:
+    """Operators who lose when a case stands: of a challenge, the signers of its epoch."""
+    if case.accused:
+        return case.accused
+    known: dict[tuple[bytes, int], tuple[bytes, ...]] = ctx.private.setdefault("accused", {})
+    key = case.case, case.block  # after a reorganisation one number may be of another commit
+    if key not in known:
+        *_, signers = await ctx.seams.chain.read("Arbiter", "caseOf", case.case)
+        known[key] = tuple(map(address_bytes, signers))
+    return known[key]
 
 
 def about(ctx: Context, case: Case) -> tuple[Job, int, UnitEntry] | None:

@@ -1,9 +1,9 @@
 """Before the Arbiter: appeal when this node was accused wrongly, sit on juries, carry cases to their end.
 
-A juror re-computes canonically what the case is about, from the worker's own data, as the committee did;
-it commits to its vote before anybody shows one. The accused asks itself the same question first: who finds
-itself guilty does not appeal. Seeds, verdicts and the execution of what nobody appealed are for anybody to
-send; nodes wait for their turn, so that one does.
+A juror re-computes canonically what the case is about, from the worker's own data, as the committee did, or
+derives a challenged epoch again, as its signers did; it commits to its vote before anybody shows one. The
+accused asks itself the same question first: who finds itself guilty does not appeal. Seeds, verdicts and the
+execution of what nobody appealed are for anybody to send; nodes wait for their turn, so that one does.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable
 from node import cases, jobs, verify
 from node.context import Context
 from node.dispute import TURN_S
+from node.review import review
 from protocol.errors import OperatorError, PeerError, Reverted
-from protocol.ids import checksum, short
+from protocol.ids import checksum
 from protocol.messages import VerdictBody
 from settlement.claims import accusation_id, vote_commitment
 from tasks import draw
@@ -36,7 +37,7 @@ async def _follow(ctx: Context, case: Case) -> None:
     if case.stage == APPEALABLE:
         if ctx.head.time >= case.until:
             await _in_turn(ctx, case, case.until, lambda: _send(ctx, "execute", case.case))
-        elif ctx.operator in case.accused:
+        elif ctx.operator in await cases.accused(ctx, case):
             await _consider(ctx, case)
     elif case.panel is not None:
         await _sit(ctx, case, case.panel)
@@ -90,7 +91,7 @@ async def _consider(ctx: Context, case: Case) -> None:
         known = bytes([await opinion(ctx, case)])
         await ctx.did(key, known)
         if known[0] != REJECT:
-            ctx.note("court", f"no appeal: we do not find that {short(case.unit)} is right")
+            ctx.note("court", f"no appeal: we do not find that {cases.label(case)} is right")
     if known[0] == REJECT:
         await appeal(ctx, case)
 
@@ -111,7 +112,7 @@ async def appeal(ctx: Context, case: Case) -> None:
             raise
         remedy = f"Deposit stake for {checksum(ctx.operator)}, or let another operator appeal."
         raise OperatorError("no-bond", "the bond exceeds our free stake.", remedy) from error
-    ctx.note("court", f"appealed against the order under {short(case.unit)}")
+    ctx.note("court", f"appealed against the order under {cases.label(case)}")
     await ctx.reached(receipt.block)
 
 
@@ -138,7 +139,7 @@ async def _sit(ctx: Context, case: Case, panel: Panel) -> None:
 async def _commit(ctx: Context, case: Case, panel: Panel) -> None:
     key = f"vote/{panel.panel.hex()}"
     if await ctx.done(key) is None:
-        ctx.note("court", f"on the jury about {short(case.unit)}: re-computing canonically")
+        ctx.note("court", f"on the jury about {cases.label(case)}: re-computing it")
         vote = await _vote(ctx, case, panel)
         await ctx.did(key, bytes([vote]) + ctx.seams.randomness.token(32))
     vote, salt = await _own_vote(ctx, panel)
@@ -179,10 +180,23 @@ async def _own_vote(ctx: Context, panel: Panel) -> tuple[int, bytes]:
 
 
 async def opinion(ctx: Context, case: Case) -> int:
-    """Whether the committee was right: UPHOLD, REJECT, or NO_DATA for what cannot be judged here.
+    """Whether who accuses is right: UPHOLD, REJECT, or NO_DATA for what cannot be judged here.
 
-    Raises PeerError while the worker does not show what it must, and not long enough yet.
+    Raises PeerError while those who must do not show what it hangs on, and not long enough yet.
     """
+    return await (_of_epoch if case.epoch else _of_unit)(ctx, case)
+
+
+async def _of_epoch(ctx: Context, case: Case) -> int:
+    entry = cases.commit(ctx, case)
+    if entry is None:
+        return NO_DATA
+    found = await review(ctx, entry)
+    ctx.note("court", f"epoch {entry.epoch}: {found.fault or 'it is what we derive'}")
+    return UPHOLD if found.fault else REJECT
+
+
+async def _of_unit(ctx: Context, case: Case) -> int:
     found = cases.about(ctx, case)
     if found is None:
         return NO_DATA

@@ -7,28 +7,24 @@ Then everybody claims what is its own, against the root, to its payout address.
 
 from collections import Counter
 
-from node.answers import answer_shares, paid_answers, paying_channels
-from node.attribute import Attributed, attributed
-from node.context import Context
-from node.pots import job_shares
-from node.turns import Finished, current, failed_jobs, finished_jobs
-from protocol.errors import PeerError
-from protocol.ids import ZERO, checksum, short
-from protocol.messages import RECEIPT, DrawEntry, EpochBody, EpochVote, PotShares
-from protocol.params import in_open
-from protocol.typed_data import Draw, EpochCommit, draws_hash, recover
-from settlement.claims import (
-    EMPTY_HEAD,
-    GENESIS_POOL,
-    RootTuple,
-    claim_args,
-    commit_args,
-    head_of,
-    tree_of,
+from node.committed import (
+    active,
+    active_bodies,
+    active_epochs,
+    last_head,
+    root_of,
+    tree,
 )
-from settlement.sumtree import SumTree
+from node.context import Context
+from node.dues import derive, due_pots
+from protocol.errors import PeerError
+from protocol.ids import short
+from protocol.messages import EpochBody, EpochVote, PotShares
+from protocol.params import in_open
+from protocol.typed_data import Draw, EpochCommit, recover
+from settlement.claims import GENESIS_POOL, claim_args, commit_args
 from tasks.court import CLOSED
-from tasks.entries import EpochEntry, UnitEntry
+from tasks.entries import UnitEntry
 
 TURN_S = 20  # seats take turns to propose; their head start to commit over the next
 MAX_POTS = 64  # of one epoch
@@ -66,115 +62,7 @@ def attempt(ctx: Context, number: int) -> str:
     return f"{number}.{ctx.board.voids}"
 
 
-def active(ctx: Context, entry: EpochEntry) -> bool:
-    """Whether claims may be made against an epoch."""
-    return ctx.head.time >= entry.activates_at
-
-
-def active_epochs(ctx: Context) -> int:
-    """How many epochs claims may be made against: a commit needs that the one before it is active."""
-    epochs = ctx.board.epochs
-    return len(epochs) - bool(epochs and not active(ctx, epochs[-1]))
-
-
-async def bodies(ctx: Context) -> list[EpochBody]:
-    """The bodies of all epochs that stand, in order."""
-    return await _bodies(ctx, list(ctx.board.epochs))
-
-
-async def active_bodies(ctx: Context) -> list[EpochBody]:
-    """The bodies of the epochs that claims may be made against: no pending one is asked for."""
-    return await _bodies(ctx, ctx.board.epochs[: active_epochs(ctx)])
-
-
-async def _bodies(ctx: Context, entries: list[EpochEntry]) -> list[EpochBody]:
-    cache: dict[bytes, EpochBody] = ctx.private.setdefault("epochs", {})
-    for entry in entries:
-        if entry.evidence not in cache:
-            cache[entry.evidence] = await ctx.fetch_value(
-                EpochBody, entry.evidence, *ctx.board.seats
-            )
-    return [cache[entry.evidence] for entry in entries]
-
-
-# -- what is due ---
-
-
-async def due_pots(ctx: Context) -> dict[bytes, PotShares]:
-    """All pots that may be settled now, by subject; one that cannot be derived stops no other."""
-    settled = {pot.subject for body in await bodies(ctx) for pot in body.pots}
-    due: dict[bytes, PotShares] = {}
-    for item in await finished_jobs(ctx):
-        await ctx.attempt("settle", _add_job, item, settled, due)
-        await ctx.attempt("settle", _add_answers, item, settled, due)
-    for item in failed_jobs(ctx):
-        await ctx.attempt("settle", _add_job, item, settled, due)
-    return due
-
-
-async def _add_job(
-    ctx: Context, item: Finished, settled: set[bytes], due: dict[bytes, PotShares]
-) -> None:
-    if item.job.id in settled:
-        return
-    every_turn_failed = await current(ctx, item) is None
-    found = await attributed(ctx, item)
-    if found is not None or every_turn_failed:
-        due[item.job.id] = await job_shares(ctx, item, found)
-
-
-async def _add_answers(
-    ctx: Context, item: Finished, settled: set[bytes], due: dict[bytes, PotShares]
-) -> None:
-    posts = ctx.board.posted(RECEIPT, item.adapter)
-    open_ones = any(post.value not in settled for post in posts)
-    found = await attributed(ctx, item) if open_ones else None
-    if found is not None:
-        for channel in paying_channels(ctx, item.adapter):
-            await ctx.attempt("settle", _add_channel, found, channel, settled, due)
-
-
-async def _add_channel(
-    ctx: Context,
-    found: Attributed,
-    channel: bytes,
-    settled: set[bytes],
-    due: dict[bytes, PotShares],
-) -> None:
-    for paid in await paid_answers(ctx, found, channel):
-        if paid.answer.blob not in settled:
-            due[paid.answer.blob] = await answer_shares(ctx, paid)
-
-
 # -- proposing and signing ---
-
-
-async def derive(ctx: Context, number: int, pots: tuple[PotShares, ...], leaves: int) -> EpochBody:
-    """The body of an epoch that settles exactly these pots. Raises PeerError for too few leaves."""
-    known = await bodies(ctx)
-    cumulative = list(known[-1].cumulative) if known else []
-    cumulative += [0] * (leaves - len(cumulative))
-    draws: Counter[bytes] = Counter()
-    for pot in pots:
-        draws[pot.pot] += pot.amount
-        for share in pot.shares:
-            if share.owner >= len(cumulative):
-                raise PeerError("too-few-leaves", f"{leaves}: owner {share.owner} has none")
-            cumulative[share.owner] += share.amount
-    return EpochBody(
-        epoch=number,
-        previous_root=ctx.board.epochs[-1].root if ctx.board.epochs else ZERO,
-        rule_version=epoch_version(ctx),
-        draws=tuple(DrawEntry(pot, draws[pot]) for pot in sorted(draws)),
-        pots=pots,
-        cumulative=tuple(cumulative),
-    )
-
-
-def epoch_version(ctx: Context) -> int:
-    """The rule version in force when the next epoch began: when the one before it was committed."""
-    epochs = ctx.board.epochs
-    return ctx.board.version_at(epochs[-1].time) if epochs else 1
 
 
 async def _propose(ctx: Context, number: int, due: dict[bytes, PotShares]) -> None:
@@ -280,12 +168,6 @@ def _check_form(ctx: Context, number: int, body: EpochBody) -> None:
             raise PeerError("bad-epoch", f"epoch {number}: {fault}")
 
 
-def tree(ctx: Context, body: EpochBody) -> SumTree:
-    """The merkle-sum tree over an epoch's cumulative amounts."""
-    operators = [checksum(operator) for operator in ctx.board.owners[: len(body.cumulative)]]
-    return tree_of(operators, dict(enumerate(body.cumulative)))
-
-
 def statement(ctx: Context, body: EpochBody, blob: bytes) -> EpochCommit:
     """What the aggregators sign and the pool checks."""
     grown = tree(ctx, body)
@@ -300,17 +182,6 @@ def statement(ctx: Context, body: EpochBody, blob: bytes) -> EpochCommit:
         rule_version=body.rule_version,
         draws=tuple(Draw(draw.pot, draw.amount) for draw in body.draws),
     )
-
-
-def root_of(entry: EpochEntry) -> RootTuple:
-    """A committed root with its facts, as the contracts know it by its head."""
-    draws = draws_hash([Draw(pot, amount) for pot, amount in entry.drawn])
-    return entry.root, entry.total, entry.leaves, draws
-
-
-def last_head(ctx: Context) -> bytes:
-    """Head of the last epoch that stands."""
-    return head_of(*root_of(ctx.board.epochs[-1])) if ctx.board.epochs else EMPTY_HEAD
 
 
 # -- committing ---

@@ -6,8 +6,9 @@ proof, window, claimable or why not yet; work that failed or was rejected is lis
 
 from typing import Any
 
+from node.cases import on_trial
+from node.committed import active, bodies, tree
 from node.context import Context
-from node.epoch import active, bodies, tree
 from node.facade import Json
 from protocol.params import OPEN
 from settlement.sumtree import verify
@@ -25,7 +26,7 @@ async def proof(ctx: Context) -> Json | None:
         return None
     grown = tree(ctx, body)
     leaf, siblings = grown.leaves[index], grown.proof(index)
-    opens = entry.activates_at
+    opens = None if on_trial(ctx, entry) else entry.activates_at
     return {
         "epoch": entry.epoch,
         "root": entry.root.hex(),
@@ -35,7 +36,7 @@ async def proof(ctx: Context) -> Json | None:
         "cumulative": str(leaf.cumulative),
         "valid": verify(entry.root, entry.total, entry.leaves, leaf, siblings),
         "claimable_at": opens,
-        "seconds_left": 0 if active(ctx, entry) else max(1, opens - ctx.head.time),
+        "seconds_left": opens and (0 if active(ctx, entry) else max(1, opens - ctx.head.time)),
     }
 
 
@@ -110,6 +111,8 @@ def _stage(found: Json, job: Json, paid: list[Json]) -> tuple[str, str]:
         return "not committed", f"the job is {job['state']}: no epoch has divided its pot yet"
     number = paid[0]["epoch"]
     entry = next((e for e in found["epochs"] if e["epoch"] == number), None)
+    if entry is not None and entry["on_trial"]:
+        return "on trial", f"a verifier derives epoch {number} otherwise: a jury decides"
     if entry is None or not entry["active"]:
         return "in its window", f"epoch {number} may still be challenged"
     if int(found["status"]["claimable_open"]):
@@ -153,6 +156,8 @@ def _reason(found: Json, leaf: Json | None) -> str:
         return f"{waiting / OPEN:g} OPEN can be claimed now; the daemon does so by itself"
     if not found["epochs"]:
         return "no epoch is committed yet"
+    if found["epochs"][-1]["on_trial"]:
+        return "the last epoch was challenged: a jury decides whether its window goes on"
     if not found["epochs"][-1]["active"]:
         left = f", {leaf['seconds_left']} s from now" if leaf else ""
         return f"the last epoch waits for its challenge window to end{left}"

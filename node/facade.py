@@ -56,6 +56,14 @@ class MoneyFacade(Protocol):
         """Claim for all owners: ``{"owners", "claimed", "txs"}``."""
         ...
 
+    async def review(self) -> Json:
+        """The newest epoch against our own: ``{"epoch", "active", "on_trial", "fault", "bond"}``."""
+        ...
+
+    async def challenge(self, epoch: int, anyway: bool) -> Json:
+        """Bring a pending epoch before a jury: also ``fault``, what we find wrong."""
+        ...
+
     async def chain(self) -> Json:
         """``{"chain_id", "head", "folded", "operator", "pending", "faults", "contracts"}``."""
         ...

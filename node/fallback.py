@@ -4,7 +4,7 @@ The contract waits ``stallSeconds`` after the last epoch and twice the window be
 Here a node waits as long again from when it first saw the pots due, and stakers take turns.
 """
 
-from node import epoch
+from node import dues, epoch
 from node.context import Context
 from protocol.ids import checksum
 from protocol.messages import PotShares
@@ -27,7 +27,7 @@ async def propose_alone(ctx: Context) -> None:
     if ctx.head.time < last + stall:
         return
     number = epoch.next_epoch(ctx)
-    due = await epoch.due_pots(ctx)
+    due = await dues.due_pots(ctx)
     if not due:
         return
     key = f"fallback/{epoch.attempt(ctx, number)}"
@@ -59,7 +59,7 @@ async def _commit(ctx: Context, number: int, due: dict[bytes, PotShares], limit:
     pots = await epoch.affordable(ctx, due, limit)
     if not pots:
         return
-    body = await epoch.derive(ctx, number, pots, len(ctx.board.owners))
+    body = await dues.derive(ctx, number, pots, len(ctx.board.owners))
     if number != epoch.next_epoch(ctx):
         return  # committed meanwhile
     blob = ctx.put(body)

@@ -77,7 +77,7 @@ async def rule_disputes(ctx: Context) -> None:
 
 
 async def follow_cases(ctx: Context) -> None:
-    """The accused may appeal to a jury; who is found guilty then loses its stake."""
+    """The accused may appeal to a jury, a jury votes; who is found guilty then loses its stake."""
     await court.follow_cases(ctx)
 
 
@@ -123,7 +123,9 @@ async def propose_alone(ctx: Context) -> None:
 
 
 async def guard(ctx: Context) -> None:
-    """Every node proves what is wrong with a pending commit, and shows leaves that are demanded."""
+    """Every node proves what is wrong with a pending commit, and shows leaves that are demanded; verifiers
+    bring one before a jury whose pots they derive otherwise.
+    """
     await guarding.guard_epochs(ctx)
 
 
@@ -169,7 +171,7 @@ STAGES = (
     Stage("train", train_units, ("worker",)),
     Stage("verify", verify_units, ("verifier",)),
     Stage("rule", rule_disputes, ("verifier",)),
-    Stage("court", follow_cases, ("verifier", "worker")),
+    Stage("court", follow_cases),
     Stage("merge", merge_rounds, ("aggregator",)),
     Stage("models", register_models),
     Stage("rows", compute_rows, ("worker",)),

@@ -1,19 +1,23 @@
 """Every node's watch over pending epochs: what anybody can prove against a commit, and what it asks back.
 
 Proofs need the published leaves. When they are missing, or do not lead to the committed root, the node
-demands its own leaf with a bond; when others demand one that it can show, it shows it. Nodes act in turn,
-so that not all of them pay for one transaction.
+demands its own leaf with a bond; when others demand one that it can show, it shows it. Where nothing is
+proved wrong, verifiers derive every pot again and bring a commit that differs before a jury. Nodes act in
+turn, so that not all of them pay for one transaction.
 """
 
 from dataclasses import dataclass
 
-from node import epoch
+from node import committed
 from node.context import Context
-from protocol.errors import LocalError, PeerError
+from node.review import review
+from protocol.errors import LocalError, OperatorError, PeerError, Reverted
 from protocol.ids import checksum
 from protocol.messages import EpochBody
+from protocol.seams import TxReceipt
 from settlement.claims import GENESIS_POOL, RootTuple, claim_args
 from settlement.sumtree import SumTree
+from tasks import draw
 from tasks.entries import EpochEntry
 
 TURN_S = 2  # head start of each node over the next
@@ -37,7 +41,7 @@ async def guard_epochs(ctx: Context) -> None:
         await ctx.attempt("guard", _restore, voided)
     await ctx.attempt("guard", _close_overdue)
     entry = ctx.board.epochs[-1] if ctx.board.epochs else None
-    if entry is None or epoch.active(ctx, entry):
+    if entry is None or committed.active(ctx, entry):
         return
     pending = await _pending(ctx, entry)
     if pending.tree is None:
@@ -46,6 +50,8 @@ async def guard_epochs(ctx: Context) -> None:
     await ctx.attempt("guard", _answer, pending)
     if _turn(ctx, entry.time):
         await ctx.attempt("guard", _prove, pending)
+    if "verifier" in ctx.roles or ctx.operator in ctx.board.seats:
+        await ctx.attempt("guard", _challenge, pending)
 
 
 def _turn(ctx: Context, since: int) -> bool:
@@ -55,10 +61,10 @@ def _turn(ctx: Context, since: int) -> bool:
 
 
 async def _pending(ctx: Context, entry: EpochEntry) -> Pending:
-    root = epoch.root_of(entry)
+    root = committed.root_of(entry)
     try:
         body = await ctx.fetch_value(EpochBody, entry.evidence, *ctx.board.seats)
-        grown = epoch.tree(ctx, body)
+        grown = committed.tree(ctx, body)
     except (PeerError, LocalError) as error:  # nobody serves it, or it is no list of leaves
         ctx.fail("guard", error)
         return Pending(entry, root, None, None)
@@ -90,13 +96,13 @@ async def find_fault(ctx: Context, pending: Pending) -> tuple[str, tuple[object,
         return "proveStranger", (root,)
     last = ctx.board.epochs[-2] if len(ctx.board.epochs) > 1 else None
     if last is not None:
-        before = (await epoch.active_bodies(ctx))[-1].cumulative
+        before = (await committed.active_bodies(ctx))[-1].cumulative
         now = pending.body.cumulative if pending.body is not None else ()
         for index, (was, is_) in enumerate(zip(before, now, strict=False)):
             if is_ < was:
                 good = await _leaf(ctx, last, index)
                 return "proveDecrease", (
-                    epoch.root_of(last),
+                    committed.root_of(last),
                     root,
                     index,
                     good,
@@ -106,8 +112,8 @@ async def find_fault(ctx: Context, pending: Pending) -> tuple[str, tuple[object,
 
 
 async def _leaf(ctx: Context, last: EpochEntry, index: int) -> tuple[bytes, int, bytes]:
-    bodies = await epoch.active_bodies(ctx)
-    return claim_args(epoch.tree(ctx, bodies[-1]), index)[1:]
+    bodies = await committed.active_bodies(ctx)
+    return claim_args(committed.tree(ctx, bodies[-1]), index)[1:]
 
 
 async def _omitted(
@@ -119,6 +125,58 @@ async def _omitted(
     facts = await ctx.seams.chain.read("AttributionPool", "runningEpoch", GENESIS_POOL)
     since = await ctx.seams.chain.read("AssetRegistry", "registeredAt", entry.leaves)
     return ("proveOmission", (root, entry.leaves)) if since < facts[2] else None
+
+
+# -- what only a jury can judge ---
+
+
+async def _challenge(ctx: Context, pending: Pending) -> None:
+    """Derive the epoch once; bring it before a jury when another one comes out, unless somebody has."""
+    entry = pending.entry
+    if ctx.private.get("reviewed") == entry.tx or not await _own_turn(ctx, entry):
+        return
+    if ctx.board.court.of_epoch(entry.epoch, entry.block) is not None:
+        return
+    found = await review(ctx, entry)
+    ctx.private["reviewed"] = entry.tx
+    key = f"challenged/{entry.tx.hex()}"
+    if not found.fault or await ctx.done(key) is not None:
+        return
+    ctx.note("guard", f"epoch {entry.epoch} is not what we derive: {found.fault}")
+    await ctx.did(key)
+    blob = ctx.put(found.own)
+    await ctx.share(blob)
+    receipt = await challenge(ctx, entry.epoch, blob)
+    await ctx.reached(receipt.block)
+    ctx.note("guard", f"challenged epoch {entry.epoch}: a jury decides")
+
+
+async def challenge(ctx: Context, epoch: int, evidence: bytes) -> TxReceipt:
+    """Freeze a pending epoch and bring it before a jury, with a bond of our free stake.
+
+    Raises OperatorError ``no-bond``.
+    """
+    try:
+        return await ctx.write("Arbiter", "challenge", GENESIS_POOL, epoch, evidence)
+    except Reverted as error:
+        if error.code != "InsufficientStake":
+            raise
+        remedy = (
+            f"Deposit stake for {checksum(ctx.operator)}, or let another operator challenge it."
+        )
+        raise OperatorError("no-bond", "the bond exceeds our free stake.", remedy) from error
+
+
+async def _own_turn(ctx: Context, entry: EpochEntry) -> bool:
+    """Verifiers and seats look one after the other, in another order each time, within half of the window."""
+    staked = ctx.board.roster("verifier", entry.block, ctx.params.min_stake)
+    able = sorted({*staked, *ctx.board.seats})
+    if ctx.operator not in able:
+        return False
+    order = draw.permutation(entry.tx, "review", entry.root, len(able))
+    place = order.index(able.index(ctx.operator))
+    window: int = await ctx.seams.chain.read("AttributionPool", "windowOf", GENESIS_POOL)
+    return ctx.head.time >= entry.time + place * window // (2 * len(able))
 
 
 # -- forced openings ---
@@ -175,7 +233,7 @@ async def _close_overdue(ctx: Context) -> None:
 
 async def _restore(ctx: Context, voided: EpochEntry) -> None:
     """Put the draws of a voided epoch back, so that the next commit may come."""
-    args = (GENESIS_POOL, epoch.root_of(voided), voided.drawn)
+    args = (GENESIS_POOL, committed.root_of(voided), voided.drawn)
     receipt = await ctx.write("AttributionPool", "restore", *args)
     await ctx.reached(receipt.block)
     ctx.note("guard", f"restored the draws of voided epoch {voided.epoch}")

@@ -61,13 +61,13 @@ def jobs(ctx: Context) -> list[Job]:
 def _jobs(ctx: Context) -> list[Job]:
     found = []
     for pot in ctx.board.pots.values():
-        spec = _spec(ctx, pot) if pot.unit_pay else None
+        spec = spec_of(ctx, pot) if pot.unit_pay else None
         if spec is not None and _keeps_terms(ctx, spec, pot):
             found.append(Job(spec, pot))
     return found
 
 
-def _spec(ctx: Context, pot: PotEntry) -> JobSpec | None:
+def spec_of(ctx: Context, pot: PotEntry) -> JobSpec | None:
     """The spec that a pot names; kept once it is known, its digest is not computed again."""
     known: dict[bytes, JobSpec] = ctx.private.setdefault("specs", {})
     if pot.spec not in known:

@@ -1,4 +1,4 @@
-"""What a person does with coins through its node: stake, pots, channels, claims for many.
+"""What a person does with coins through its node: stake, pots, channels, claims for many, challenges.
 
 The operator key signs all of it; coins for it may as well come from another account, which then acts
 by itself (``openledger stake --keystore``). Amounts are OPEN as decimal text, results are JSON.
@@ -7,16 +7,20 @@ by itself (``openledger stake --keystore``). Amounts are OPEN as decimal text, r
 from typing import Any
 
 from node import actions, hosting, tabs
+from node.cases import on_trial
+from node.committed import active, active_bodies, active_epochs, root_of, tree
 from node.context import Context
-from node.epoch import active_bodies, active_epochs, root_of, tree
 from node.facade import Json
+from node.guard import challenge
 from node.outbox import OutboxChain
+from node.review import review
 from protocol.errors import OperatorError, Reverted
 from protocol.ids import ZERO, address_bytes, checksum, content_id
 from protocol.seams import TxReceipt
 from settlement.abi import CONTRACTS
 from settlement.claims import GENESIS_POOL, claim_args
 from settlement.vouchers import channel_id
+from tasks.entries import EpochEntry
 
 BATCH = 20  # claims in one transaction: about 1.4 million gas
 
@@ -153,6 +157,50 @@ class Money:
             amount += sum(e.args["amount"] for e in receipt.events if e.name == "Claimed")
             txs.append("0x" + receipt.tx.hex())
         return {"owners": len(owed), "claimed": str(amount), "txs": txs}
+
+    # -- epochs ---
+
+    async def review(self) -> Json:
+        """The newest epoch held against what this node derives of its pots."""
+        entry = self._newest()
+        found = await review(self._ctx, entry)
+        bond: int = await self._ctx.seams.chain.read(
+            "Arbiter", "bondFor", GENESIS_POOL, entry.epoch
+        )
+        return {
+            "epoch": entry.epoch,
+            "active": active(self._ctx, entry),
+            "on_trial": on_trial(self._ctx, entry),
+            "fault": found.fault,
+            "bond": str(bond),
+        }
+
+    async def challenge(self, epoch: int, anyway: bool) -> Json:
+        """Bring a pending epoch before a jury, with a bond; ``anyway``: although we derive the same."""
+        entry = self._newest()
+        if entry.epoch != epoch or active(self._ctx, entry):
+            text = f"Epoch {epoch} is not pending: the newest is {entry.epoch}."
+            raise OperatorError("not-pending", text, "Only the newest can be challenged, in time.")
+        if on_trial(self._ctx, entry):
+            text = f"Epoch {epoch} was challenged already."
+            raise OperatorError("on-trial", text, "Wait for its jury: openledger challenge.")
+        found = await review(self._ctx, entry)
+        if not found.fault and not anyway:
+            text = f"This node derives the same epoch {epoch}: jurors would, and the bond be lost."
+            raise OperatorError("nothing-found", text, "If you know better: --anyway.")
+        blob = self._ctx.put(found.own)
+        await self._ctx.share(blob)
+        try:
+            receipt = await challenge(self._ctx, epoch, blob)
+        except Reverted as error:
+            raise _refused(self._ctx, error, "Arbiter", "challenge") from error
+        await self._ctx.reached(receipt.block)
+        return {"tx": "0x" + receipt.tx.hex(), "block": receipt.block, "fault": found.fault}
+
+    def _newest(self) -> EpochEntry:
+        if not self._ctx.board.epochs:
+            raise OperatorError("no-epoch", "No epoch is committed.", "See `openledger job list`.")
+        return self._ctx.board.epochs[-1]
 
     # -- the chain ---
 

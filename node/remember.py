@@ -1,7 +1,7 @@
 """The credit map of this node: what every record was in, moved and earned, joined from epochs and receipts."""
 
 from datanet import credit
-from node import data, epoch, jobs
+from node import committed, data, jobs
 from node.context import Context
 from node.jobs import Job
 from protocol.messages import EpochBody, Receipt
@@ -12,7 +12,7 @@ from tasks.lifecycle import State
 async def remember(ctx: Context) -> None:
     """Write what newly active epochs say; each epoch once, also after a restart."""
     written: set[int] = ctx.private.setdefault("credit-epochs", set())
-    for body in await epoch.active_bodies(ctx):
+    for body in await committed.active_bodies(ctx):
         if body.epoch in written:
             continue
         if await ctx.done(f"credit/{body.epoch}") is None:

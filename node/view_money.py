@@ -2,8 +2,9 @@
 
 from node import data
 from node.attribute import Finished, finished_jobs
+from node.cases import on_trial
+from node.committed import active, bodies
 from node.context import Context
-from node.epoch import active, bodies
 from node.facade import Json
 from node.view_work import optional
 from protocol.ids import checksum, short
@@ -84,6 +85,7 @@ async def epochs(ctx: Context) -> list[Json]:
             "tx": _hex(e.tx),
             "block": e.block,
             "active": active(ctx, e),
+            "on_trial": on_trial(ctx, e),
         }
         for e in ctx.board.epochs
     ]

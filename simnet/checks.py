@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from node import data, epoch, jobs
+from node import committed, data, jobs
 from node.context import Context
 from protocol import messages
 from protocol.codec import unpack
@@ -206,7 +206,7 @@ class Checks:
         self.now()
         reference = self._reference()
         await self._ends(reference)
-        bodies = await epoch.bodies(reference)
+        bodies = await committed.bodies(reference)
         for name in self.world.machines:
             self.earned[name] = self._as_contributor(reference, bodies, name)
         self._exact(bodies)

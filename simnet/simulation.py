@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import trio
 from blake3 import blake3
 
-from node import actions, data, epoch, jobs, serve
+from node import actions, committed, data, jobs, serve
 from node.context import Context
 from p2p.nursery import lone
 from protocol.ids import checksum
@@ -163,7 +163,7 @@ async def _job(scenario: Scenario, builder: Context) -> jobs.Job:
 
 async def _paid(world: World, builder: Context) -> None:
     """Until every node that runs has claimed what the last epoch gives it."""
-    earned = (await epoch.bodies(builder))[-1].cumulative
+    earned = (await committed.bodies(builder))[-1].cumulative
 
     def done() -> bool:
         claimed = dict.fromkeys(range(len(earned)), 0)
@@ -178,7 +178,7 @@ async def _paid(world: World, builder: Context) -> None:
 
 async def _ended(scenario: Scenario, world: World, job: jobs.Job) -> Ended:
     builder = world.nodes["builder"]
-    bodies = await epoch.bodies(builder)
+    bodies = await committed.bodies(builder)
     indices = {name: builder.board.index_of(c.operator) for name, c in world.nodes.items()}
     earned = {n: bodies[-1].cumulative[i] for n, i in indices.items() if i is not None}
     names = {ctx.operator: name for name, ctx in world.nodes.items()}

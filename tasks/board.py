@@ -14,6 +14,7 @@ from protocol.ids import address_bytes
 from protocol.seams import Event
 from tasks.court import Court
 from tasks.entries import (
+    POOL,
     ChannelEntry,
     ClaimEntry,
     DemandEntry,
@@ -28,7 +29,7 @@ from tasks.entries import (
     UnitEntry,
     UsageEntry,
 )
-from tasks.epochs import POOL, EpochFold
+from tasks.epochs import EpochFold
 from tasks.peers import Peers
 from tasks.rulebook import RuleBook
 
@@ -54,6 +55,7 @@ class Board(RuleBook, EpochFold):
         self.posts: dict[tuple[str, bytes], list[Posted]] = defaultdict(list)
         self.slashes: list[SlashEntry] = []
         self.epochs: list[EpochEntry] = []  # that are not voided; at most the last is not active
+        self.commits: list[EpochEntry] = []  # all of them as they were made, voided ones too
         self.voided: EpochEntry | None = None  # whose draws are not restored; ``time``: of the void
         self.voids = 0  # epochs ever voided: a number may be committed again
         self.demands: dict[bytes, DemandEntry] = {}  # open ones

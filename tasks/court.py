@@ -9,6 +9,7 @@ from typing import Any
 
 from protocol.ids import address_bytes
 from protocol.seams import Event
+from tasks.entries import POOL
 
 APPEALABLE, JURY, CLOSED = "appealable", "jury", "closed"
 UPHOLD, REJECT, NO_DATA = 1, 2, 3  # votes; as in Jury.sol
@@ -38,7 +39,9 @@ class Panel:
 
 @dataclass(slots=True)
 class Case:
-    """An order or a challenge, as far as it got. ``unit`` is empty for an epoch's."""
+    """An order or a challenge, as far as it got. ``unit`` is empty for an epoch's, whose accused are the
+    signers: the pool knows them.
+    """
 
     case: bytes
     block: int
@@ -51,6 +54,8 @@ class Case:
     until: int = 0  # end of the appeal time while appealable
     panel: Panel | None = None
     appellant: bytes = b""
+    epoch: int = 0  # of a challenge
+    foreign: bool = False  # it is of a pool that nodes do not follow
     ended: int = 0  # block of its end; 0: open
     slashed: bool = False
 
@@ -77,6 +82,11 @@ class Court:
     def of_unit(self, unit: bytes) -> Case | None:
         """The case under a lock; an operator stands trial for a unit once."""
         return next((c for c in self.cases.values() if c.unit == unit and unit), None)
+
+    def of_epoch(self, epoch: int, block: int) -> Case | None:
+        """The last challenge of the commit of an epoch that was made in a block."""
+        found = [c for c in self.cases.values() if c.epoch == epoch and c.block >= block]
+        return next((case for case in reversed(found) if not case.foreign), None)
 
     def open(self) -> list[Case]:
         return [case for case in self.cases.values() if case.stage != CLOSED]
@@ -121,7 +131,8 @@ class Court:
 
     def _on_EpochChallenged(self, event: Event, args: dict[str, Any]) -> None:
         told = args["caseId"], event.block, (), b"", 0, args["evidence"], ()
-        self.cases[args["caseId"]] = Case(*told)
+        foreign = args["poolId"] != POOL
+        self.cases[args["caseId"]] = Case(*told, epoch=args["epoch"], foreign=foreign)
 
     def _on_Appealed(self, event: Event, args: dict[str, Any]) -> None:
         case = self.cases[args["caseId"]]

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from protocol.rules import Rules
 
+POOL = bytes(32)  # nodes follow the genesis pool
+
 
 @dataclass(frozen=True, slots=True)
 class Posted:

@@ -5,9 +5,8 @@ from typing import Any
 
 from protocol.ids import address_bytes
 from protocol.seams import Event
-from tasks.entries import ClaimEntry, DemandEntry, EpochEntry, PotEntry
+from tasks.entries import POOL, ClaimEntry, DemandEntry, EpochEntry, PotEntry
 
-POOL = bytes(32)  # nodes follow the genesis pool
 NEVER = 2**32 - 1  # of an epoch under challenge
 
 
@@ -15,6 +14,7 @@ class EpochFold:
     """Handlers of the pool's and the proofs' events; ``Board`` holds what they fold."""
 
     epochs: list[EpochEntry]
+    commits: list[EpochEntry]
     voided: EpochEntry | None
     voids: int
     demands: dict[bytes, DemandEntry]
@@ -42,20 +42,20 @@ class EpochFold:
             self.ignored["other-pool"] += 1
             return
         drawn = tuple(self._drawing.pop(args["epoch"], ()))
-        self.epochs.append(
-            EpochEntry(
-                epoch=args["epoch"],
-                root=args["root"],
-                total=args["total"],
-                leaves=args["leafCount"],
-                evidence=args["evidence"],
-                block=event.block,
-                time=time,
-                tx=event.tx,
-                activates_at=args["activatesAt"],
-                drawn=drawn,
-            )
+        entry = EpochEntry(
+            epoch=args["epoch"],
+            root=args["root"],
+            total=args["total"],
+            leaves=args["leafCount"],
+            evidence=args["evidence"],
+            block=event.block,
+            time=time,
+            tx=event.tx,
+            activates_at=args["activatesAt"],
+            drawn=drawn,
         )
+        self.epochs.append(entry)
+        self.commits.append(entry)
 
     def _on_EpochFrozen(self, event: Event, time: int, args: dict[str, Any]) -> None:
         if args["pool"] == POOL:

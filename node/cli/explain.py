@@ -21,13 +21,17 @@ def print_explained(value: dict[str, Any]) -> None:
     print_table(["Epoch", "Pot", "Role", "Share", "Why"], shares, "No share yet.\n")
     lost = [(r["what"], short(r["id"]), r["state"], r["why"]) for r in value["rejected"]]
     print_table(["Not paid", "Id", "State", "Why"], lost, "Nothing failed or was rejected.\n")
-    epochs = [
-        (e["epoch"], short(e["root"]), "claimable" if e["active"] else "in its challenge window")
-        for e in value["epochs"]
-    ]
+    epochs = [(e["epoch"], short(e["root"]), epoch_state(e)) for e in value["epochs"]]
     print_table(["Epoch", "Root", "State"], epochs, "No epoch is committed yet.")
     if value["proof"]:
         _print_proof(value["proof"])
+
+
+def epoch_state(epoch: dict[str, Any]) -> str:
+    """How far an epoch is."""
+    if epoch["on_trial"]:
+        return "challenged, before a jury"
+    return "claimable" if epoch["active"] else "in its challenge window"
 
 
 def _print_task(task: dict[str, Any]) -> None:
@@ -61,4 +65,7 @@ def _print_proof(proof: dict[str, Any]) -> None:
         f"{money(proof['cumulative'])} in all, a proof of {proof['siblings']} siblings {valid}"
     )
     left = proof["seconds_left"]
-    print_line(f"Its window ends in {left} s" if left else "Its window is over")
+    if left is None:
+        print_line("Its window stands still until a jury has decided")
+    else:
+        print_line(f"Its window ends in {left} s" if left else "Its window is over")

@@ -1,4 +1,4 @@
-"""``claim``, ``stake``, ``unstake``, ``fund`` and ``chat``: what is earned, locked and paid."""
+"""``claim``, ``challenge``, ``stake``, ``unstake``, ``fund`` and ``chat``: what is earned, locked and paid."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,7 +7,7 @@ import typer
 from node.cli import client
 from node.cli.accounts import AccountOption, KeystoreOption, SignerOption, connected, signer_of
 from node.cli.app import MONEY, JsonFlag, app, home_of
-from node.cli.explain import print_explained
+from node.cli.explain import epoch_state, print_explained
 from node.cli.output import money, print_json, print_line, print_table, short
 from node.home import Home
 
@@ -43,6 +43,33 @@ def claim(
         print_line(f"Claimed {money(value['claimed'])}, transaction {value['tx']}")
         before, after = money(value["balance_before"]), money(value["balance_after"])
         print_line(f"Balance of the payout address: {before} -> {after}")
+
+
+@app.command(rich_help_panel=MONEY)
+def challenge(
+    context: typer.Context,
+    epoch: Annotated[
+        int | None, typer.Argument(help="A pending epoch; without it: what this node finds.")
+    ] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Although this node derives the same.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Hold the newest epoch against what this node derives; bring it before a jury, with a bond."""
+    home = home_of(context)
+    if epoch is None:
+        value = client.get(home, "review")
+    else:
+        value = client.post(home, "challenge", {"epoch": epoch, "anyway": anyway})
+    if as_json:
+        print_json(value)
+    elif epoch is None:
+        found = value["fault"] or "it pays what this node derives"
+        print_line(f"Epoch {value['epoch']}: {found}")
+        print_line(f"It is {epoch_state(value)}; a challenge takes {money(value['bond'])} of stake")
+    else:
+        print_line(f"Challenged epoch {epoch}, transaction {value['tx']}: a jury decides")
 
 
 @app.command(rich_help_panel=MONEY)

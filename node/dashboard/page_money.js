@@ -44,12 +44,17 @@ function notYet(jobs) {
   return `${jobs[0].name} is ${jobs[0].state}: influence is computed after the last round, from rows that are committed before the reserved queries open.`;
 }
 
+function stateOf(epoch) {
+  if (epoch.on_trial) return html`<${Badge} kind="bad">before a jury<//>`;
+  return epoch.active ? html`<${Badge} kind="good">active<//>` : html`<${Badge} kind="live">challenge window<//>`;
+}
+
 export const Epochs = ({ data }) => html`
   <${Panel} title="Epochs" note="one merkle-sum root each">
     ${data.epochs.length === 0 ? html`<${Empty} what="No epoch yet" why=${noEpoch(data)} />` : html`
     <${Table} rows=${[...data.epochs].reverse()} columns=${[
       ["Epoch", (e) => e.epoch, "num"],
-      ["State", (e) => e.active ? html`<${Badge} kind="good">active<//>` : html`<${Badge} kind="live">challenge window<//>`],
+      ["State", stateOf],
       ["Total", (e) => html`<${Money} value=${e.total} />`, "num"],
       ["Leaves", (e) => count(e.leaves), "num"],
       ["Root", (e) => html`<${Id} value=${e.root} />`],

@@ -27,6 +27,7 @@ export function Overview({ data }) {
 function claimNote({ status, epochs }) {
   if (status.claimable_open !== "0") return "openledger claim";
   if (epochs.length === 0) return "no epoch has been committed yet";
+  if (epochs.some((epoch) => epoch.on_trial)) return "an epoch is before a jury";
   return epochs.some((epoch) => !epoch.active) ? "a challenge window is open" : "nothing is due";
 }
 

@@ -47,6 +47,14 @@ def fake_money(name: str) -> Any:
         "open_channel": {**DONE, "channel": CHANNEL},
         "top_up": {**DONE, "channel": CHANNEL},
         "close_channel": {**DONE, **OPENED, "closes_at": 1_800_000_000, "state": "closing"},
+        "review": {
+            "epoch": 3,
+            "active": False,
+            "on_trial": False,
+            "fault": "the job e5e5e5e5 pays owner 1 0 as worker, due are 5",
+            "bond": str(10 * OPEN),
+        },
+        "challenge": {**DONE, "fault": ""},
         "claim_batch": {"owners": 4, "claimed": str(8 * OPEN), "txs": ["0x" + "5c" * 32]},
         "chain": {
             "chain_id": 31337,

@@ -223,6 +223,7 @@ def _epochs() -> list[dict[str, Any]]:
             "tx": "f6" * 32,
             "block": 120,
             "active": True,
+            "on_trial": False,
         }
     ]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
-from node import actions, attribute, data, epoch, jobs, runtime, serve, train
+from node import actions, attribute, committed, data, jobs, runtime, serve, train
 from node.context import Context
 from node.jobs import PRIVATE
 from p2p.memory import Conditions
@@ -216,7 +216,7 @@ async def _ask(world: World, job: jobs.Job) -> Receipt:
 
 async def _paid_out(world: World, ctx: Context) -> None:
     """Wait until every node that runs has claimed what it earned."""
-    earned = (await epoch.bodies(ctx))[-1].cumulative
+    earned = (await committed.bodies(ctx))[-1].cumulative
     running_ = [n for name, n in world.nodes.items() if not world.scopes[name].cancelled_caught]
 
     def paid() -> bool:
@@ -246,7 +246,7 @@ async def _payouts(world: World) -> dict[str, int]:
 async def _remember(told: Told, world: World, stakes: Amounts, payouts: Amounts) -> None:
     first, read = next(iter(world.nodes.values())), world.chain.read
     after, paid = await _stakes(world), await _payouts(world)
-    told.bodies = tuple(await epoch.bodies(first))
+    told.bodies = tuple(await committed.bodies(first))
     for name, ctx in world.nodes.items():
         told.stake[name] = (stakes[name], after[name])
         told.payout[name] = (payouts[name], paid[name])

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import cast
 
-from node import epoch, explain
+from node import committed, explain
 from node.context import Context
 from node.money import Money
 from node.outbox import OutboxChain
@@ -40,7 +40,7 @@ async def _claimed_for(world: World, ann: Context, name: str) -> None:
     """A node that has gone is paid by another's batch, to its own payout address."""
     world.stop(name)
     index = ann.board.index_of(world.nodes[name].operator)
-    await world.until(lambda: epoch.active(ann, ann.board.epochs[0]), 600, "never active")
+    await world.until(lambda: committed.active(ann, ann.board.epochs[0]), 600, "never active")
     done = await Money(ann, cast(OutboxChain, None)).claim_batch()
     assert done["owners"] >= 1 and int(done["claimed"]) > 0
     (claim,) = [claim for claim in ann.board.claims if claim.index == index]

@@ -4,7 +4,7 @@ rate, every node follows at the stated second, and the job under way keeps its o
 from dataclasses import dataclass, replace
 from functools import cache
 
-from node import epoch, govern, jobs
+from node import committed, govern, jobs
 from node.context import Context
 from protocol.ids import checksum
 from protocol.messages import EpochBody
@@ -75,7 +75,7 @@ async def _tell(cast: Cast) -> Vote:
         await world.until(lambda: len(ann.board.epochs) > 1, 1_500, "no second epoch")
         await _paid_out(world, ann)
         drawn = await _drawn(world, first), await _drawn(world, second)
-        return Vote(world.nodes, (first, second), tuple(await epoch.bodies(ann)), start, drawn)
+        return Vote(world.nodes, (first, second), tuple(await committed.bodies(ann)), start, drawn)
 
 
 @cache
