@@ -4,6 +4,8 @@ The operator key signs all of it; coins for it may as well come from another acc
 by itself (``openledger stake --keystore``). Amounts are OPEN as decimal text, results are JSON.
 """
 
+from collections.abc import Iterable
+from string import hexdigits
 from typing import Any
 
 from node import actions, hosting, tabs
@@ -23,6 +25,8 @@ from settlement.vouchers import channel_id
 from tasks.entries import EpochEntry
 
 BATCH = 20  # claims in one transaction: about 1.4 million gas
+
+SHORT = 8  # hex digits of an id that tables show
 
 CLOSES_AT = 4  # position in what InferenceChannels.channelOf returns
 
@@ -66,8 +70,8 @@ class Money:
 
     async def fund(self, pot: str, amount: str) -> Json:
         """Add coins to an open pot."""
-        units, name = open_units(amount), _id("pot", pot)
-        if name not in self._ctx.board.pots:
+        units, name = open_units(amount), _named("pot", pot, self._ctx.board.pots)
+        if name is None:
             raise OperatorError("no-pot", f"No pot {pot} is funded.", "See `openledger job list`.")
         return await self._pay("AttributionPool", units, "topUp", name, units)
 
@@ -113,7 +117,7 @@ class Money:
         """Add coins to an open channel."""
         units, name = open_units(amount), self._own(channel)
         done = await self._pay("InferenceChannels", units, "topUp", name, units)
-        return {**done, "channel": channel}
+        return {**done, "channel": name.hex()}
 
     async def close_channel(self, channel: str) -> Json:
         """Start the close, or, once its delay is over, end it: the rest comes back to the payer."""
@@ -129,9 +133,10 @@ class Money:
         return {**done, **_channel(name, facts)}
 
     def _own(self, channel: str) -> bytes:
-        name = _id("channel", channel)
-        entry = self._ctx.board.channels.get(name)
-        if entry is None or entry.payer != self._ctx.operator:
+        entries = self._ctx.board.channels.values()
+        own = [entry.channel for entry in entries if entry.payer == self._ctx.operator]
+        name = _named("channel", channel, own)
+        if name is None:
             remedy = "See `openledger channel list`."
             raise OperatorError("no-channel", f"{channel} is no channel of this node's.", remedy)
         return name
@@ -264,16 +269,20 @@ def open_units(text: str) -> int:
         ) from error
 
 
-def _id(what: str, text: str) -> bytes:
-    try:
-        raw = bytes.fromhex(text.removeprefix("0x"))
-    except ValueError:
-        raw = b""
-    if len(raw) != len(ZERO):
-        raise OperatorError(
-            f"bad-{what}", f"{text!r} is no id of a {what}.", "It has 64 hex digits."
-        )
-    return raw
+def _named(what: str, text: str, known: Iterable[bytes]) -> bytes | None:
+    """The one id that begins (and ends, as tables show it) like the text, None when no known one does.
+
+    Raises OperatorError ``bad-...`` for what is no beginning of an id, or of several.
+    """
+    begins, _, ends = text.lower().removeprefix("0x").partition("…")
+    if not SHORT <= len(begins) <= 2 * len(ZERO) or set(begins + ends) - set(hexdigits):
+        remedy = f"It has 64 hex digits; the first {SHORT} do."
+        raise OperatorError(f"bad-{what}", f"{text!r} is no id of a {what}.", remedy)
+    found = [n for n in known if n.hex().startswith(begins) and n.hex().endswith(ends)]
+    if len(found) > 1:
+        remedy = "Write more of its digits."
+        raise OperatorError(f"bad-{what}", f"{len(found)} of them begin with {begins}.", remedy)
+    return found[0] if found else None
 
 
 def _address(text: str) -> bytes:

@@ -22,7 +22,7 @@ def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
         return
     rows = [
         (
-            c["channel"],
+            short(c["channel"]),
             short(c["payer"]),
             short(c["host"] or ""),
             money(c["deposit"]),
