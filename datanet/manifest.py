@@ -1,4 +1,4 @@
-"""What a Datanet says of itself: name, version, data class, licence. Its id goes on chain."""
+"""What a Datanet says of itself: name, version, data class, licence. Its hash goes on chain."""
 
 import re
 
@@ -41,6 +41,6 @@ def check_manifest(manifest: DatanetRecord) -> None:
         raise Reject("a licence must be named (an SPDX identifier such as CC-BY-4.0)")
 
 
-def datanet_id(manifest: DatanetRecord) -> bytes:
-    """32 bytes: BLAKE3 of the manifest."""
+def manifest_id(manifest: DatanetRecord) -> bytes:
+    """32 bytes: BLAKE3 of the manifest, the content of the Datanet that its founder registers."""
     return value_id("openledger/datanet", manifest)

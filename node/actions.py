@@ -18,7 +18,7 @@ from node.facade import Json
 from node.terms import spec_fault
 from protocol.compute import AdapterMade, NewAdapter
 from protocol.errors import OperatorError
-from protocol.ids import short
+from protocol.ids import model_id, short
 from protocol.messages import JobSpec
 from protocol.params import OPEN, in_open
 
@@ -151,16 +151,18 @@ def _settled_version(ctx: Context) -> int:
 async def register_models(ctx: Context) -> None:
     """A builder registers the adapter of its finished job, so that fees find its owner."""
     for job in jobs.jobs(ctx):
-        last = jobs.finished(ctx, job, job.last_round)
-        if job.spec.builder == ctx.operator and last and last.value not in ctx.board.models:
-            await ctx.attempt("models", _register, job, last.value)
+        model = jobs.model_of(ctx, job) if job.spec.builder == ctx.operator else None
+        if model is not None and model not in ctx.board.models:
+            await ctx.attempt("models", _register, job)
 
 
-async def _register(ctx: Context, job: jobs.Job, adapter: bytes) -> None:
-    lineage = [job.spec.base_digest, job.spec.start]
-    receipt = await ctx.write("AssetRegistry", "registerModel", adapter, lineage, 0)
+async def _register(ctx: Context, job: jobs.Job) -> None:
+    last = jobs.finished(ctx, job, job.last_round)
+    assert last is not None, "a job with a model is finished"
+    lineage = [model_id(ctx.operator, job.spec.start)]  # we made it; a base's owner no spec names
+    receipt = await ctx.write("AssetRegistry", "registerModel", last.value, lineage, 0)
     await ctx.reached(receipt.block)
-    ctx.note("job", f"registered adapter {short(adapter)} of job {short(job.id)}")
+    ctx.note("job", f"registered adapter {short(last.value)} of job {short(job.id)}")
 
 
 async def reclaim_pots(ctx: Context) -> None:

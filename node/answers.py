@@ -49,15 +49,15 @@ class PaidAnswer:
     amount: int
 
 
-def paying_channels(ctx: Context, adapter: bytes) -> list[bytes]:
-    """Channels from which fees of an adapter were claimed."""
-    return list(dict.fromkeys(fee.channel for fee in ctx.board.fees if fee.asset == adapter))
+def paying_channels(ctx: Context, model: bytes) -> list[bytes]:
+    """Channels from which fees of a model were claimed."""
+    return list(dict.fromkeys(fee.channel for fee in ctx.board.fees if fee.asset == model))
 
 
 async def paid_answers(ctx: Context, found: Attributed, channel: bytes) -> list[PaidAnswer]:
     """A channel's receipts whose fee has arrived, as far as their verifiers have answered."""
-    adapter = found.item.adapter
-    fees = [fee for fee in ctx.board.fees if (fee.channel, fee.asset) == (channel, adapter)]
+    model = found.item.model
+    fees = [fee for fee in ctx.board.fees if (fee.channel, fee.asset) == (channel, model)]
     waiting, open_from = await _answers(ctx, found, channel)
     paid: list[PaidAnswer] = []
     for fee in fees:
@@ -76,7 +76,7 @@ async def _answers(
 ) -> tuple[list[Answer], int | None]:
     """Judged receipts of a channel in chain order, and the block of the first that is still judged."""
     entry = ctx.board.channels.get(channel)
-    posts = {post.value: post for post in reversed(ctx.board.posted(RECEIPT, found.item.adapter))}
+    posts = {post.value: post for post in reversed(ctx.board.posted(RECEIPT, found.item.model))}
     answers: list[Answer] = []
     for post in sorted(posts.values(), key=lambda p: (p.block, p.log_index)):
         if entry is None or post.operator != entry.host:
@@ -115,8 +115,8 @@ async def _answer(
     except Reject as verdict:
         ctx.note("settle", f"receipt does not count: {verdict.reason}")
         return None
-    named = (receipt.host, receipt.adapter, receipt.job)
-    if named != (post.operator, found.item.adapter, found.item.job.id):
+    named = (receipt.host, receipt.model, receipt.job)
+    if named != (post.operator, found.item.model, found.item.job.id):
         return None
     rows = (await data.dataset(ctx, found.item.job)).rows
     good = all(finding == "ok" for finding in findings) and len(receipt.scores) == len(rows)

@@ -67,7 +67,7 @@ class JobBody(_Body):
 class ChatBody(_Body):
     """POST /chat."""
 
-    adapter: str
+    model: str
     prompt: str = Field(min_length=1, max_length=32_768)
     max_tokens: int = Field(default=48, ge=1, le=2_048)
 
@@ -170,7 +170,7 @@ def _add_actions(app: FastAPI, facade: NodeFacade) -> None:
 
     @app.post("/api/v1/chat")
     async def chat(body: ChatBody) -> Json:
-        return await facade.chat(body.adapter, body.prompt, body.max_tokens)
+        return await facade.chat(body.model, body.prompt, body.max_tokens)
 
     @app.post("/api/v1/payout")
     async def payout(body: PayoutBody) -> Json:

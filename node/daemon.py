@@ -62,7 +62,7 @@ from settlement.outbox import GWEI
 MIGRATIONS = ((*JOURNAL, *credit.SCHEMA, *PEERS), OUTBOX)
 CHANGES_S = 0.2
 CLOSE_S = 1.0  # for each seam at the end: a stop takes at most three seconds
-ADAPTERS = "See `openledger job list`; `openledger job show JOB` names a finished job's adapter."
+MODELS = "See `openledger job list`; `openledger job show JOB` names a finished job's model."
 
 Wrap = Callable[[Compute, Blobs], Compute]
 
@@ -193,18 +193,16 @@ class Node:
         job, tx = await actions.submit_job(self._owner(), recipe)
         return {"job": job.hex(), "pot": job.hex(), "tx": tx}
 
-    async def chat(self, adapter: str, prompt: str, max_tokens: int) -> Json:
+    async def chat(self, model: str, prompt: str, max_tokens: int) -> Json:
         ctx = self._ctx
         try:
-            wanted = bytes.fromhex(adapter.removeprefix("0x"))
+            wanted = bytes.fromhex(model.removeprefix("0x"))
         except ValueError as error:
-            raise OperatorError(
-                "bad-adapter", f"{adapter!r} is not an adapter id.", ADAPTERS
-            ) from error
+            raise OperatorError("bad-model", f"{model!r} is not a model's id.", MODELS) from error
         try:
             found = await attributed_job(ctx, wanted)
         except PeerError as error:
-            raise OperatorError(error.code, f"{error.text}.", ADAPTERS) from error
+            raise OperatorError(error.code, f"{error.text}.", MODELS) from error
         blob, receipt = await serve.ask(ctx, wanted, prompt, max_tokens)
         return await view_money.answer(ctx, found.item, blob, receipt)
 

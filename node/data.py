@@ -33,7 +33,7 @@ from protocol.codec import pack, unpack
 from protocol.compute import StepState
 from protocol.credit import Row
 from protocol.errors import DecodeError, OperatorError, PeerError, Reject
-from protocol.ids import Hash, short
+from protocol.ids import Hash, checksum, datanet_id, short
 from protocol.messages import HELD, REVEAL, SHARD, DatanetRecord
 from tasks.entries import ShardEntry
 
@@ -97,42 +97,65 @@ def rules(ctx: Context) -> RevealRules:
 
 
 async def found(ctx: Context, name: str, data_class: str, licence: str, description: str) -> bytes:
-    """Found a Datanet: register its id on chain and announce its manifest."""
+    """Found a Datanet: register its manifest's hash on chain and announce it. Returns its id."""
     record = manifests.make_manifest(name, 1, data_class, licence, description)
-    datanet = manifests.datanet_id(record)
+    content = manifests.manifest_id(record)
+    datanet = datanet_id(ctx.operator, content)
     if datanet in ctx.board.datanets:
         raise OperatorError(
-            "datanet-exists", f"The Datanet {name!r} is registered already.", "Add a shard to it."
+            "datanet-exists",
+            f"You have founded the Datanet {name!r} already.",
+            "Add a shard to it.",
         )
     number = manifests.DATA_CLASSES.index(record.data_class)
-    await ctx.write("AssetRegistry", "registerDatanet", datanet, number)
+    await ctx.write("AssetRegistry", "registerDatanet", content, number)
     await ctx.announce(record)
     ctx.note("data", f"founded Datanet {name} ({data_class})")
     return datanet
 
 
 def by_name(ctx: Context, name: str) -> bytes:
-    """A Datanet's id by its name or hex id. Raises OperatorError naming what is known."""
-    known = {manifests.datanet_id(r): r for r in ctx.mail.bodies(DatanetRecord)}
-    for datanet, record in known.items():
-        if name in (record.name, datanet.hex()) and datanet in ctx.board.datanets:
-            return datanet
-    names = ", ".join(sorted({r.name for r in known.values()})) or "none yet"
-    raise OperatorError(
-        "unknown-datanet", f"No Datanet is called {name!r}.", f"Known here: {names}."
-    )
+    """A Datanet's id by its name or hex id. Raises OperatorError naming what is known.
+
+    Anybody may found another of the same name: then only the id says whose is meant.
+    """
+    found = called(ctx, name)
+    if len(found) > 1:
+        founders = (checksum(ctx.board.datanets[datanet].founder) for datanet in found)
+        each = ", ".join(f"{d.hex()} of {who}" for d, who in zip(found, founders, strict=True))
+        text = f"{len(found)} Datanets are called {name!r}."
+        raise OperatorError("ambiguous-datanet", text, f"Name one by its id: {each}.")
+    if not found:
+        known = ", ".join(sorted({r.name for r in names(ctx).values()})) or "none yet"
+        text = f"No Datanet is called {name!r}."
+        raise OperatorError("unknown-datanet", text, f"Known here: {known}.")
+    return found[0]
+
+
+def called(ctx: Context, name: str) -> list[bytes]:
+    """Ids of the Datanets of a name, in order of registration; of the one that a hex id names."""
+    exact = [datanet for datanet in ctx.board.datanets if datanet.hex() == name]
+    if exact:  # first: a name may look like an id
+        return exact
+    return [datanet for datanet, record in names(ctx).items() if record.name == name]
 
 
 def names(ctx: Context) -> dict[bytes, DatanetRecord]:
-    """Manifests by Datanet id."""
-    return {manifests.datanet_id(r): r for r in ctx.mail.bodies(DatanetRecord)}
+    """Manifests by Datanet id. One that states another class than its founder registered is none."""
+    known = {manifests.manifest_id(r): r for r in ctx.mail.bodies(DatanetRecord)}
+    return {
+        datanet: known[entry.content]
+        for datanet, entry in ctx.board.datanets.items()
+        if entry.content in known
+        and known[entry.content].data_class == manifests.DATA_CLASSES[entry.data_class]
+    }
 
 
 async def commit_shard(ctx: Context, name: str, path: Path) -> tuple[bytes, int]:
     """Take in a file and commit it; the reveal follows by itself. Returns (commitment, records)."""
     datanet = by_name(ctx, name)
     records = read_records([path]).records
-    private = ctx.board.datanets[datanet] == PRIVATE
+    private = ctx.board.datanets[datanet].data_class == PRIVATE
     least = 1 if private else ctx.params.reserve_min + 1
     shard = make_shard(ctx.operator, datanet, records, least, ctx.params.max_records)
     own = OwnShard(shard, ctx.seams.randomness.token(32), records)
@@ -156,7 +179,7 @@ async def reveal_shards(ctx: Context) -> None:
 
 
 async def _reveal(ctx: Context, entry: ShardEntry, own: OwnShard, beacon: bytes) -> None:
-    if ctx.board.datanets[entry.datanet] == PRIVATE:
+    if ctx.board.datanets[entry.datanet].data_class == PRIVATE:
         parts = make_private_reveal(own.shard, own.salt, own.records)
     else:
         recipients = seal_keys(ctx)
@@ -197,7 +220,7 @@ def held(ctx: Context, entry: ShardEntry, before: int | None = None) -> bool:
     A private shard stays at home; there the reveal is enough.
     """
     reveal = entry.reveal
-    if reveal is None or ctx.board.datanets[entry.datanet] == PRIVATE:
+    if reveal is None or ctx.board.datanets[entry.datanet].data_class == PRIVATE:
         return reveal is not None and (before is None or reveal.block < before)
     holders = {
         post.operator
@@ -231,7 +254,7 @@ async def _assemble(ctx: Context, job: Job) -> Dataset:
     void: dict[bytes, str] = {}
     for entry in list(ctx.board.shards.values()):
         ours = entry.datanet in job.spec.datanets and held(ctx, entry, job.pot.block)
-        if not ours or ctx.board.datanets[entry.datanet] == PRIVATE:
+        if not ours or ctx.board.datanets[entry.datanet].data_class == PRIVATE:
             continue
         try:
             shards.append(await open_shard(ctx, entry))
@@ -303,7 +326,7 @@ async def training_set(ctx: Context, job: Job, *, home: bool = False) -> tuple[b
 async def _private_records(ctx: Context, job: Job) -> Sequence[Record]:
     records: list[Record] = []
     for entry in ctx.board.shards.values():
-        private = ctx.board.datanets[entry.datanet] == PRIVATE
+        private = ctx.board.datanets[entry.datanet].data_class == PRIVATE
         if entry.owner != ctx.operator or not private or entry.block > job.pot.block:
             continue
         body = await ctx.done(f"shard/{entry.commitment.hex()}")

@@ -51,11 +51,11 @@ async def _of_job(ctx: Context, item: Finished) -> PotShares | None:
 async def _add_answers(
     ctx: Context, item: Finished, settled: set[bytes], due: dict[bytes, PotShares]
 ) -> None:
-    posts = ctx.board.posted(RECEIPT, item.adapter)
+    posts = ctx.board.posted(RECEIPT, item.model)
     open_ones = any(post.value not in settled for post in posts)
     found = await attributed(ctx, item) if open_ones else None
     if found is not None:
-        for channel in paying_channels(ctx, item.adapter):
+        for channel in paying_channels(ctx, item.model):
             await ctx.attempt("settle", _add_channel, found, channel, settled, due)
 
 
@@ -95,12 +95,12 @@ async def _job(ctx: Context, said: PotShares) -> PotShares | None:
 
 async def _answer(ctx: Context, said: PotShares) -> PotShares | None:
     for item in await finished_jobs(ctx):
-        if all(post.value != said.subject for post in ctx.board.posted(RECEIPT, item.adapter)):
+        if all(post.value != said.subject for post in ctx.board.posted(RECEIPT, item.model)):
             continue
         found = await attributed(ctx, item)
         if found is None:
             return None
-        for channel in paying_channels(ctx, item.adapter):
+        for channel in paying_channels(ctx, item.model):
             for paid in await paid_answers(ctx, found, channel):
                 if paid.answer.blob == said.subject:
                     return await answer_shares(ctx, paid)

@@ -98,7 +98,7 @@ class NodeFacade(Protocol):
         """Post a job from TOML recipe text and fund its pot: ``{"job", "pot", "tx"}``."""
         ...
 
-    async def chat(self, adapter: str, prompt: str, max_tokens: int) -> Json:
+    async def chat(self, model: str, prompt: str, max_tokens: int) -> Json:
         """One paid answer: ``{"receipt", "text", "base_text", "fee", "records", "spans", "lineage"}``."""
         ...
 

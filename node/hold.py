@@ -30,7 +30,7 @@ def _due(ctx: Context, entry: ShardEntry) -> bool:
     if reveal is None or entry.commitment in judged or ctx.mine(HELD, entry.commitment):
         return False
     recent = ctx.head.time <= reveal.time + ctx.params.reveal_seconds
-    return recent and ctx.board.datanets[entry.datanet] != PRIVATE
+    return recent and ctx.board.datanets[entry.datanet].data_class != PRIVATE
 
 
 async def _hold(ctx: Context, entry: ShardEntry) -> None:

@@ -98,17 +98,17 @@ async def _begin(ctx: Context, entry: ChannelEntry, tab: OwnerTab) -> OwnerTab:
 
 
 async def _probe(ctx: Context, entry: ChannelEntry, tab: OwnerTab) -> OwnerTab:
-    """Ask one of our own adapters of the host, as any user would."""
+    """Ask for one of our own models at the host, as any user would."""
     period = tab.now
-    known = await _adapters(ctx, tab)
+    known = await _models(ctx, tab)
     if not known:
         return await _keep(ctx, entry, replace(tab, now=replace(period, state="nothing")))
     dice = ctx.seams.randomness.token(4)
-    adapter = known[dice[0] % len(known)]
+    model = known[dice[0] % len(known)]
     prompt = f"What has {THINGS[dice[1] % len(THINGS)]} to do with {THINGS[dice[2] % len(THINGS)]}?"
     try:
         blob, _ = await pay.ask(
-            ctx, adapter, prompt, LEAST_TOKENS + dice[3] % MORE_TOKENS, entry.host
+            ctx, model, prompt, LEAST_TOKENS + dice[3] % MORE_TOKENS, entry.host
         )
     except PeerError as error:
         return await _missed(ctx, entry, tab, f"{error.code}: {error.text}")
@@ -117,11 +117,11 @@ async def _probe(ctx: Context, entry: ChannelEntry, tab: OwnerTab) -> OwnerTab:
         await _keep(ctx, entry, replace(tab, now=replace(period, due=due)))
         raise
     now = int(ctx.seams.clock.now())
-    asked = Period(period.number, period.due, "asked", blob, adapter, now)
+    asked = Period(period.number, period.due, "asked", blob, model, now)
     return await _keep(ctx, entry, replace(tab, now=asked))
 
 
-async def _adapters(ctx: Context, tab: OwnerTab) -> list[bytes]:
+async def _models(ctx: Context, tab: OwnerTab) -> list[bytes]:
     """Our own models that can be asked for, as far as the voucher has room for them."""
     me, found = ctx.board.index_of(ctx.operator), []
     keys = {each.key for each in tab.sums}
@@ -145,12 +145,12 @@ async def _missed(ctx: Context, entry: ChannelEntry, tab: OwnerTab, why: str) ->
 async def _judge(ctx: Context, entry: ChannelEntry, tab: OwnerTab) -> OwnerTab:
     """Pay the period once the drawn verifiers agree with the probe's receipt."""
     period = tab.now
-    posts = ctx.board.posted(RECEIPT, period.adapter)
+    posts = ctx.board.posted(RECEIPT, period.model)
     mine = (p for p in posts if (p.value, p.operator) == (period.receipt, entry.host))
     if (post := next(mine, None)) is None:
         late = ctx.seams.clock.now() > period.asked + ctx.params.attribute_seconds
         return await _missed(ctx, entry, tab, "its receipt was not published") if late else tab
-    stands = await standing(ctx, await attributed_job(ctx, period.adapter), post)
+    stands = await standing(ctx, await attributed_job(ctx, period.model), post)
     if stands is None:
         return tab
     if not stands:
@@ -159,7 +159,7 @@ async def _judge(ctx: Context, entry: ChannelEntry, tab: OwnerTab) -> OwnerTab:
 
 
 async def _pay(ctx: Context, entry: ChannelEntry, tab: OwnerTab) -> OwnerTab:
-    sums = tabs.grown(tab.sums, tab.now.adapter, ctx.version, tab.rate)
+    sums = tabs.grown(tab.sums, tab.now.model, ctx.version, tab.rate)
     cumulative = tabs.total(sums)
     if cumulative > entry.deposit:
         raise OperatorError(
@@ -169,7 +169,7 @@ async def _pay(ctx: Context, entry: ChannelEntry, tab: OwnerTab) -> OwnerTab:
             f"openledger channel top-up {entry.channel.hex()} AMOUNT",
         )
     signature = pay.sign(ctx, entry.channel, sums)
-    note = VoucherNote(entry.channel, tab.now.adapter, ctx.version, cumulative, signature)
+    note = VoucherNote(entry.channel, tab.now.model, ctx.version, cumulative, signature)
     ctx.note("hosting", f"{checksum(entry.host)} served: {in_open(tab.rate)} for this period")
     period = replace(tab.now, state="served")
     return await _keep(

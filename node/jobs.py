@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from node import terms
 from node.context import Context
 from protocol.errors import PeerError
-from protocol.ids import ZERO, job_round, short, unit_id
+from protocol.ids import ZERO, job_round, model_id, short, unit_id
 from protocol.messages import ROUND, JobSpec
 from protocol.params import Params
 from tasks import draw
@@ -116,7 +116,7 @@ def _home_owners(ctx: Context, job: Job) -> list[bytes]:
         shard.owner
         for shard in ctx.board.shards.values()
         if shard.datanet in job.spec.datanets
-        and ctx.board.datanets[shard.datanet] == PRIVATE
+        and ctx.board.datanets[shard.datanet].data_class == PRIVATE
         and shard.reveal is not None
         and shard.reveal.block <= job.pot.block
     ]
@@ -161,6 +161,12 @@ def opened(ctx: Context, job: Job, number: int) -> tuple[int, int] | None:
         return job.pot.block, job.pot.time
     before = finished(ctx, job, number - 1)
     return None if before is None else (before.block, before.time)
+
+
+def model_of(ctx: Context, job: Job) -> bytes | None:
+    """The asset that a finished job ends in: its builder's model of the agreed adapter."""
+    last = finished(ctx, job, job.last_round)
+    return None if last is None else model_id(job.spec.builder, last.value)
 
 
 def start_adapter(ctx: Context, job: Job, number: int) -> bytes:

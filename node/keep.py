@@ -25,18 +25,12 @@ async def keep_datanets(ctx: Context) -> None:
 
 def chosen(ctx: Context) -> list[ShardEntry]:
     """Shards that a quorum holds, of Datanets that the configuration names by id or name."""
-    names = data.names(ctx)
-    wanted = {
-        datanet
-        for datanet in ctx.board.datanets
-        if datanet.hex() in ctx.datanets
-        or (datanet in names and names[datanet].name in ctx.datanets)
-    }
+    wanted = {datanet for name in ctx.datanets for datanet in data.called(ctx, name)}
     return [
         entry
         for entry in ctx.board.shards.values()
         if entry.datanet in wanted
-        and ctx.board.datanets[entry.datanet] != PRIVATE
+        and ctx.board.datanets[entry.datanet].data_class != PRIVATE
         and data.held(ctx, entry)
     ]
 

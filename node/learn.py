@@ -7,7 +7,7 @@ name on chain. A name that nobody serves is asked for ever more seldom: anyone c
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from datanet.manifest import datanet_id
+from datanet.manifest import manifest_id
 from node.context import Context
 from protocol.codec import pack, unpack
 from protocol.errors import DecodeError
@@ -16,7 +16,7 @@ from protocol.messages import DatanetRecord, JobSpec
 
 LEAST_WAIT_S, MOST_WAIT_S = 5.0, 600.0
 BODY_BYTES = 16 * 1024
-DATANET_TAG = b"openledger/datanet\x00"  # a Datanet's id hashes this before its manifest
+DATANET_TAG = b"openledger/datanet\x00"  # a Datanet's content hashes this before its manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ def unknown(ctx: Context) -> Iterator[Named]:
     for pot in ctx.board.pots.values():  # a fee's pot pays no units and has no spec
         if pot.unit_pay and not ctx.mail.learnt(JobSpec, pot.spec):
             yield Named(JobSpec, pot.spec, b"", (pot.funder,))
-    for datanet in ctx.board.datanets:
-        if not ctx.mail.learnt(DatanetRecord, datanet):
-            yield Named(DatanetRecord, datanet, DATANET_TAG)
+    for entry in ctx.board.datanets.values():
+        if not ctx.mail.learnt(DatanetRecord, entry.content):
+            yield Named(DatanetRecord, entry.content, DATANET_TAG, (entry.founder,))
 
 
 async def learn(ctx: Context, named: Named) -> None:
@@ -66,7 +66,7 @@ def _in_mail(ctx: Context, named: Named) -> JobSpec | DatanetRecord | None:
     if named.kind is JobSpec:
         specs = {spec.digest: spec for spec in ctx.mail.bodies(JobSpec)}
         return specs.get(named.name)
-    records = {datanet_id(record): record for record in ctx.mail.bodies(DatanetRecord)}
+    records = {manifest_id(record): record for record in ctx.mail.bodies(DatanetRecord)}
     return records.get(named.name)
 
 

@@ -27,7 +27,7 @@ DEPOSIT_ANSWERS = 100  # a deposit covers so many answers of the asked length
 class Question:
     """What a person asks."""
 
-    adapter: bytes
+    model: bytes
     prompt: str
     max_tokens: int
 
@@ -42,19 +42,19 @@ class Counter:
 
 
 async def ask(
-    ctx: Context, adapter: bytes, prompt: str, max_tokens: int, host: bytes | None = None
+    ctx: Context, model: bytes, prompt: str, max_tokens: int, host: bytes | None = None
 ) -> tuple[bytes, Receipt]:
     """One paid answer from a host, by default the one with most stake: (receipt's blob id, receipt).
 
     Raises OperatorError, PeerError.
     """
-    question = _checked(Question(adapter, prompt, max_tokens))
-    at = await _counter(ctx, host or _host(ctx), adapter)
+    question = _checked(Question(model, prompt, max_tokens))
+    at = await _counter(ctx, host or _host(ctx), model)
     async with tabs.lock(ctx, at.channel):
         asked = (await _tab(ctx, at)).asked
         if asked is not None:  # its answer was lost
             found = await _repeat(ctx, at, asked)
-            if found and question == Question(asked.adapter, asked.prompt, asked.max_tokens):
+            if found and question == Question(asked.model, asked.prompt, asked.max_tokens):
                 return found
         await _acknowledge(ctx, at)
         return await _finish(ctx, at, await _request(ctx, at, question))
@@ -81,8 +81,8 @@ def _host(ctx: Context) -> bytes:
     )
 
 
-async def _counter(ctx: Context, host: bytes, adapter: bytes) -> Counter:
-    """The first of this payer's channels to a host, not being closed, with room for the adapter."""
+async def _counter(ctx: Context, host: bytes, model: bytes) -> Counter:
+    """The first of this payer's channels to a host, not being closed, with room for the model."""
     for number in count():
         salt = content_id(b"openledger/channel" + host + number.to_bytes(4, "big"))
         at = Counter(host, channel_id(checksum(ctx.operator), salt), salt)
@@ -90,7 +90,7 @@ async def _counter(ctx: Context, host: bytes, adapter: bytes) -> Counter:
         if entry is not None and entry.closing:
             continue
         keys = {each.key for each in (await _tab(ctx, at)).sums}
-        if (adapter, ctx.version) in keys or len(keys) < MAX_USAGE:
+        if (model, ctx.version) in keys or len(keys) < MAX_USAGE:
             return at
     raise AssertionError("count() has no end")
 
@@ -111,11 +111,11 @@ async def _request(ctx: Context, at: Counter, question: Question) -> InferReques
     sums = (await _tab(ctx, at)).sums
     version = ctx.version
     most = question.max_tokens * ctx.params_under(version).price_per_token
-    wanted = tabs.grown(sums, question.adapter, version, most)
+    wanted = tabs.grown(sums, question.model, version, most)
     await _fund(ctx, at, tabs.total(wanted), DEPOSIT_ANSWERS * most)
     request = InferRequest(
         request=ctx.seams.randomness.token(32),
-        adapter=question.adapter,
+        model=question.model,
         prompt=question.prompt,
         max_tokens=question.max_tokens,
         channel=at.channel,
@@ -181,10 +181,10 @@ async def _finish(ctx: Context, at: Counter, asked: InferRequest) -> tuple[bytes
         raise
     receipt = await ctx.fetch_value(Receipt, answer.receipt, at.host)
     check(ctx, asked, answer, receipt, at.host, tabs.total(sums))
-    sums = tabs.grown(sums, asked.adapter, asked.rule_version, receipt.fee)
+    sums = tabs.grown(sums, asked.model, asked.rule_version, receipt.fee)
     signature = sign(ctx, at.channel, sums)
     version = asked.rule_version
-    note = VoucherNote(at.channel, asked.adapter, version, tabs.total(sums), signature)
+    note = VoucherNote(at.channel, asked.model, version, tabs.total(sums), signature)
     await tabs.save(ctx, at.channel, PayerTab(sums, None, note))
     await ctx.attempt("chat", _acknowledge, at)  # when it is lost, the next question repeats it
     ctx.note("chat", f"paid {in_open(receipt.fee)} for {receipt.tokens} tokens")
@@ -213,7 +213,7 @@ def check(
 
 def _terms(of: InferRequest | Receipt) -> tuple[object, ...]:
     """What a request and its receipt must have in common."""
-    return of.request, of.adapter, of.prompt, of.max_tokens, of.channel, of.rule_version
+    return of.request, of.model, of.prompt, of.max_tokens, of.channel, of.rule_version
 
 
 async def _acknowledge(ctx: Context, at: Counter) -> None:

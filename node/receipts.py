@@ -101,7 +101,7 @@ async def _draft(
     return Receipt(
         request=asked.request,
         job=item.job.id,
-        adapter=item.adapter,
+        model=item.model,
         base_digest=spec.base_digest,
         lineage=(spec.base_digest, spec.start, item.adapter),
         host=host,
@@ -140,9 +140,7 @@ async def receipt_checkers(ctx: Context, found: Attributed, post: Posted) -> tup
 async def check_receipts(ctx: Context) -> None:
     """Re-run the drawn receipts of served adapters, as far as a deposit pays for them."""
     for item in await finished_jobs(ctx):
-        posts = list(
-            {p.value: p for p in reversed(ctx.board.posted(RECEIPT, item.adapter))}.values()
-        )
+        posts = list({p.value: p for p in reversed(ctx.board.posted(RECEIPT, item.model))}.values())
         found = await attributed(ctx, item) if any(_fresh(ctx, p) for p in posts) else None
         if found is not None:
             await _check_drawn(ctx, found, posts[::-1])
@@ -195,7 +193,7 @@ async def _bill(ctx: Context, item: Finished, post: Posted) -> _Bill | None:
             ctx.fail("receipt", error)
             return None
         sound = (
-            receipt.adapter == item.adapter
+            receipt.model == item.model
             and 1 <= receipt.tokens <= receipt.max_tokens <= MAX_TOKENS
             and receipt.fee == _price(ctx, receipt)
             and signed_by(ctx, receipt, post.operator)
@@ -225,7 +223,7 @@ async def _same(ctx: Context, found: Attributed, receipt: Receipt) -> bool:
     """Whether the answer comes out again, its scores nearly, and all else follows from them."""
     asked = InferRequest(
         receipt.request,
-        receipt.adapter,
+        receipt.model,
         receipt.prompt,
         receipt.max_tokens,
         receipt.channel,
@@ -233,8 +231,8 @@ async def _same(ctx: Context, found: Attributed, receipt: Receipt) -> bool:
         receipt.rule_version,
         UNSIGNED,
     )
-    await ctx.fetch(receipt.adapter)
-    answer = await _generate(ctx, found, receipt.adapter, asked)
+    await ctx.fetch(found.item.adapter)
+    answer = await _generate(ctx, found, found.item.adapter, asked)
     if answer.text != receipt.answer:
         return False
     own = await _scores(ctx, found, receipt.prompt, receipt.answer)

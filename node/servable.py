@@ -9,14 +9,17 @@ from protocol.errors import PeerError
 from protocol.ids import short
 
 
-async def attributed_job(ctx: Context, adapter: bytes) -> Attributed:
-    """The job behind a servable adapter. Raises PeerError ``unknown-adapter``: never the base's answer."""
+async def attributed_job(ctx: Context, model: bytes) -> Attributed:
+    """The job behind a servable model. Raises PeerError ``unknown-model``: never the base's answer.
+
+    A model is its job's builder's: an adapter that somebody else registered is no model of any job.
+    """
     for item in await finished_jobs(ctx):
-        if item.adapter == adapter:
+        if item.model == model:
             found = await attributed(ctx, item)
             if found is not None:
                 return found
-    raise PeerError("unknown-adapter", f"no attributed adapter {short(adapter)}")
+    raise PeerError("unknown-model", f"no attributed model {short(model)}")
 
 
 async def stock(ctx: Context) -> None:

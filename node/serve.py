@@ -87,11 +87,11 @@ async def _serve(
         await _publish(ctx, last)  # the tab holds one receipt; none may be lost
     before = tabs.at_least_settled(ctx, asked.channel, last.sums if last else ())
     voucher = _ceiling(ctx, asked, channel, before)
-    receipt = await receipts.make(ctx, await attributed_job(ctx, asked.adapter), asked)
-    sums = tabs.grown(before, asked.adapter, asked.rule_version, receipt.fee)
+    receipt = await receipts.make(ctx, await attributed_job(ctx, asked.model), asked)
+    sums = tabs.grown(before, asked.model, asked.rule_version, receipt.fee)
     answer = InferAnswer(ctx.put(receipt), receipt.fee, tabs.total(sums))
     now = int(ctx.seams.clock.now())
-    tab = HostTab(sums, voucher, asked.request, asked.adapter, answer, False, now)
+    tab = HostTab(sums, voucher, asked.request, asked.model, answer, False, now)
     await tabs.save(ctx, asked.channel, tab)
     await ctx.share(answer.receipt)
     await ctx.attempt("serve", _publish, tab)
@@ -105,7 +105,7 @@ async def _serve(
 def _ceiling(ctx: Context, asked: InferRequest, channel: Paying, before: Sums) -> SignedVoucher:
     """The request's own voucher. Raises PeerError unless it covers all before and this answer's most."""
     most = asked.max_tokens * _timely(ctx, asked.rule_version).price_per_token
-    sums = tabs.grown(before, asked.adapter, asked.rule_version, most)
+    sums = tabs.grown(before, asked.model, asked.rule_version, most)
     if asked.ceiling != tabs.total(sums):
         needed = tabs.total(sums)
         raise PeerError("underpaid", f"the voucher's ceiling is {asked.ceiling}, needed {needed}")
@@ -129,12 +129,12 @@ async def _publish(ctx: Context, tab: HostTab) -> None:
     """Put a receipt on chain, once."""
     sent: set[bytes] = ctx.private.setdefault("receipts", set())  # the board lags behind
     if tab.answer.receipt not in sent and not _published(ctx, tab):
-        await ctx.post(RECEIPT, tab.adapter, tab.answer.receipt)
+        await ctx.post(RECEIPT, tab.model, tab.answer.receipt)
         sent.add(tab.answer.receipt)
 
 
 def _published(ctx: Context, tab: HostTab) -> bool:
-    posts = ctx.board.posted(RECEIPT, tab.adapter)
+    posts = ctx.board.posted(RECEIPT, tab.model)
     return any(p.value == tab.answer.receipt and p.operator == ctx.operator for p in posts)
 
 

@@ -31,7 +31,7 @@ class HostTab:
     sums: Sums  # all that was delivered
     voucher: SignedVoucher  # the last acknowledgement, or the ceiling of the open request
     request: Hash
-    adapter: Hash
+    model: Hash
     answer: InferAnswer
     acknowledged: bool
     since: int  # unix seconds of the answer
@@ -58,7 +58,7 @@ class Period:
     due: int = 0  # unix seconds, as is ``asked``
     state: Name = "waiting"
     receipt: Hash = bytes(32)
-    adapter: Hash = bytes(32)
+    model: Hash = bytes(32)
     asked: int = 0
 
 

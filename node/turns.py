@@ -12,7 +12,7 @@ from node.context import Context
 from node.jobs import Job
 from node.published import read_scores
 from protocol.errors import Reject
-from protocol.ids import job_round
+from protocol.ids import job_round, model_id
 from protocol.messages import QUERIES, ROUND, ROWS, SCORED, SCORES
 from tasks import draw
 from tasks.entries import Posted
@@ -28,6 +28,11 @@ class Finished:
     block: int
     time: int
     order: tuple[bytes, ...]
+
+    @property
+    def model(self) -> bytes:
+        """The asset that is asked for and paid: the builder's, whoever else registers the adapter."""
+        return model_id(self.job.spec.builder, self.adapter)
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ def _signers(ctx: Context, number: int, evidence: bytes) -> list[bytes]:
 async def answers(ctx: Context) -> list[Json]:
     found = []
     for item in await finished_jobs(ctx):
-        for post in ctx.board.posted(RECEIPT, item.adapter):
+        for post in ctx.board.posted(RECEIPT, item.model):
             receipt: Receipt | None = await optional(ctx, Receipt, post)
             if receipt is not None:
                 found.append(await answer(ctx, item, post.value, receipt))
@@ -124,7 +124,8 @@ async def answer(ctx: Context, item: Finished, blob: bytes, receipt: Receipt) ->
     return {
         "receipt": blob.hex(),
         "job": receipt.job.hex(),
-        "adapter": receipt.adapter.hex(),
+        "model": receipt.model.hex(),
+        "adapter": item.adapter.hex(),
         "lineage": [part.hex() for part in receipt.lineage],
         "host": checksum(receipt.host),
         "prompt": receipt.prompt,

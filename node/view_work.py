@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from datanet.manifest import DATA_CLASSES
 from node import cases, data, jobs
 from node.attribute import Attributed, attributed, finished_jobs
 from node.context import Context
@@ -13,19 +14,18 @@ from protocol.ids import checksum, short
 from protocol.messages import UNIT, UnitBody, VerdictBody
 from tasks.entries import Posted, ShardEntry, UnitEntry
 
-CLASSES = ("open", "consented", "private")
-
 
 async def datanets(ctx: Context) -> list[Json]:
     known, found = data.names(ctx), []
-    for datanet, number in ctx.board.datanets.items():
+    for datanet, entry in ctx.board.datanets.items():
         record = known.get(datanet)
         shards = [s for s in ctx.board.shards.values() if s.datanet == datanet]
         found.append(
             {
                 "id": datanet.hex(),
                 "name": record.name if record else short(datanet),
-                "data_class": CLASSES[number],
+                "founder": checksum(entry.founder),
+                "data_class": DATA_CLASSES[entry.data_class],
                 "licence": record.licence if record else "",
                 "shards": [await _shard(ctx, shard) for shard in shards],
             }
@@ -78,6 +78,7 @@ async def _job(ctx: Context, job: Job) -> Json:
         "unit_pay": str(job.spec.unit_pay),
         "block": job.pot.block,
         "reason": _job_reason(ctx, job),
+        "model": finished[0].model.hex() if finished else None,
         "adapter": finished[0].adapter.hex() if finished else None,
         "loss": _losses(ctx, found, (0, -1)) if found else {"before": {}, "after": {}},
         "rounds": [await _round(ctx, job, n, found) for n in range(job.spec.rounds)],

@@ -17,6 +17,8 @@ Hash = Annotated[bytes, Size(32)]
 Address = Annotated[bytes, Size(20)]
 Name = Annotated[str, Max(128)]
 ZERO = bytes(32)
+DATANET_TYPEHASH = keccak(b"Datanet(address operator,bytes32 content)")
+MODEL_TYPEHASH = keccak(b"Model(address operator,bytes32 content)")
 
 
 def content_id(body: bytes) -> bytes:
@@ -56,6 +58,21 @@ def unit_id(job: bytes, round_no: int, worker: bytes) -> bytes:
     The id binds the worker's address (20 bytes), so no other account can reserve it.
     """
     return keccak(worker.rjust(32, b"\x00") + job_round(job, round_no))
+
+
+@lru_cache(maxsize=4_096)
+def datanet_id(operator: bytes, content: bytes) -> bytes:
+    """``AssetRegistry.datanetId`` of a founder's address (20 bytes) and its manifest's hash.
+
+    Content says what a thing is, an asset id whose: who registers the content of another gets another id.
+    """
+    return keccak(DATANET_TYPEHASH + operator.rjust(32, b"\x00") + content)
+
+
+@lru_cache(maxsize=4_096)
+def model_id(operator: bytes, content: bytes) -> bytes:
+    """``AssetRegistry.modelId`` of a builder's address (20 bytes) and its adapter's blob id."""
+    return keccak(MODEL_TYPEHASH + operator.rjust(32, b"\x00") + content)
 
 
 def checksum(address: bytes) -> str:

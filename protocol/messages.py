@@ -28,7 +28,7 @@ ROWS = "rows"  # job id -> blob id of the RowsBody
 QUERIES = "queries"  # job id -> blob id of the QueriesBody
 SCORES = "scores"  # job id -> blob id of the ScoresBody
 SCORED = "scored"  # topic "scored/FINDING": scores blob id -> blob id of a ScoreCheck
-RECEIPT = "receipt"  # adapter id -> blob id of the receipt
+RECEIPT = "receipt"  # model id -> blob id of the receipt
 RECEIPT_CHECK = "checked"  # topic "checked/FINDING": receipt blob id -> scores blob id
 
 Signature = Annotated[bytes, Size(65)]
@@ -71,7 +71,7 @@ class NodeRecord:
 
 @dataclass(frozen=True, slots=True)
 class DatanetRecord:
-    """The manifest of a Datanet; its id is registered on chain."""
+    """The manifest of a Datanet: its content. Whose it is, with which class in force, the chain says."""
 
     name: Name
     version: int
@@ -295,9 +295,9 @@ class Receipt:
 
     request: Hash
     job: Hash
-    adapter: Hash
+    model: Hash  # that is paid: the builder's asset, as the request named it
     base_digest: Hash
-    lineage: tuple[Hash, ...]
+    lineage: tuple[Hash, ...]  # contents: base digest, start adapter, adapter
     host: Address
     channel: Hash
     rule_version: int  # as the request named it
@@ -353,7 +353,7 @@ class InferRequest:
     """A user's paid request; the voucher covers everything acknowledged plus this answer's maximum."""
 
     request: Hash
-    adapter: Hash
+    model: Hash  # asset id
     prompt: Annotated[str, Max(8_192)]
     max_tokens: int
     channel: Hash

@@ -301,11 +301,11 @@ class Demo:
     def _chat(self) -> None:
         self.progress.stage("answer", "a user asks the adapter and pays by voucher")
         job = next(j for j in self.builder.get("jobs") if j["id"] == self.job["job"])
-        if not job["adapter"]:
-            text = f"The job is {job['state']} and has no adapter to ask."
+        if not job["model"]:
+            text = f"The job is {job['state']} and has no model to ask."
             raise OperatorError("job-failed", text, self._advice())
         body = {"prompt": self.scenario.prompt, "max_tokens": self.scenario.answer_tokens}
-        self.answer = self.builder.post("chat", {"adapter": job["adapter"], **body})
+        self.answer = self.builder.post("chat", {"model": job["model"], **body})
 
     def _follow_answer(self) -> None:
         self.progress.stage("fee", "the host claims its fee; the answer's own pot is settled")

@@ -194,8 +194,8 @@ async def _ask(run: Run, posting: Posting) -> None:
     while True:
         ctx = run.node(builder)
         job = next((j for j in jobs.jobs(ctx) if j.id == run.jobs[posting]), None)
-        last = None if job is None else jobs.finished(ctx, job, job.last_round)
-        if last is not None and last.value in ctx.board.models:
+        model = None if job is None else jobs.model_of(ctx, job)
+        if model is not None and model in ctx.board.models:
             break
         if job is not None and jobs.failed(ctx, job) is not None:
             return
@@ -205,7 +205,7 @@ async def _ask(run: Run, posting: Posting) -> None:
         found = await _again(
             run,
             builder,
-            partial(serve.ask, adapter=last.value, prompt=prompt, max_tokens=ANSWER_TOKENS),
+            partial(serve.ask, model=model, prompt=prompt, max_tokens=ANSWER_TOKENS),
         )
         assert isinstance(found, tuple)
         run.receipts.append(found[1])

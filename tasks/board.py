@@ -12,11 +12,13 @@ from protocol import messages, roles
 from protocol.errors import ChainError
 from protocol.ids import address_bytes
 from protocol.seams import Event
+from tasks.assets import AssetFold
 from tasks.court import Court
 from tasks.entries import (
     POOL,
     ChannelEntry,
     ClaimEntry,
+    DatanetEntry,
     DemandEntry,
     EpochEntry,
     FeeEntry,
@@ -37,7 +39,7 @@ ROSTERS = 256  # that are kept: every look at a job asks for the same ones
 HANDED_BACK, SETTLED = 0, 3  # AttributionPool's Release enum
 
 
-class Board(RuleBook, EpochFold):
+class Board(RuleBook, EpochFold, AssetFold):
     """Fold of contract events. ``apply`` is the only way in, ``unfold`` the way back; the rest reads."""
 
     def __init__(self, seats: tuple[bytes, ...], quorum: int) -> None:
@@ -48,7 +50,7 @@ class Board(RuleBook, EpochFold):
         self.payouts: dict[bytes, list[PayoutEntry]] = defaultdict(list)  # in order of effect
         self.nodes: dict[bytes, list[NodeEntry]] = defaultdict(list)
         self.stakes: dict[bytes, list[tuple[int, int]]] = defaultdict(list)  # (block, stake)
-        self.datanets: dict[bytes, int] = {}  # id -> data class
+        self.datanets: dict[bytes, DatanetEntry] = {}  # by asset id
         self.shards: dict[bytes, ShardEntry] = {}  # by commitment, in commit order
         self.pots: dict[bytes, PotEntry] = {}
         self.units: dict[bytes, UnitEntry] = {}
@@ -66,7 +68,7 @@ class Board(RuleBook, EpochFold):
         self.channels: dict[bytes, ChannelEntry] = {}
         self.used: list[UsageEntry] = []  # claimed of vouchers
         self.fees: list[FeeEntry] = []  # paid out of what was claimed
-        self.models: dict[bytes, int] = {}  # registered model or adapter -> owner index
+        self.models: dict[bytes, int] = {}  # asset id of a registered model -> owner index
         self.court = Court()
         self.ignored: dict[str, int] = defaultdict(int)
         self.changes = 0  # grows with whatever is folded or unfolded
@@ -226,9 +228,6 @@ class Board(RuleBook, EpochFold):
         stands = [known for known in self.payouts[operator] if known.since <= time]
         self.payouts[operator] = [*stands, entry]
 
-    def _on_DatanetRegistered(self, event: Event, time: int, args: dict[str, Any]) -> None:
-        self.datanets.setdefault(args["id"], args["dataClass"])
-
     def _on_StakeDeposited(self, event: Event, time: int, args: dict[str, Any]) -> None:
         self._stake(event, address_bytes(args["operator"]), args["amount"])
 
@@ -350,9 +349,6 @@ class Board(RuleBook, EpochFold):
         unit.settled = args["reason"] == SETTLED
         if not unit.root and not unit.ended:
             unit.ended = "handed-back" if args["reason"] == HANDED_BACK else "expired"
-
-    def _on_ModelRegistered(self, event: Event, time: int, args: dict[str, Any]) -> None:
-        self.models[args["id"]] = args["owner"]
 
     def _on_ChannelOpened(self, event: Event, time: int, args: dict[str, Any]) -> None:
         payer, host = address_bytes(args["payer"]), address_bytes(args["host"])

@@ -40,6 +40,15 @@ class PayoutEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class DatanetEntry:
+    """A registered Datanet: whose it is, its manifest's hash, the class that its founder gave it."""
+
+    founder: bytes  # operator address
+    content: bytes
+    data_class: int
+
+
+@dataclass(frozen=True, slots=True)
 class ShardEntry:
     """A committed shard, and its reveal when there is one. Shards stand in commit order."""
 

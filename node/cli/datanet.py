@@ -58,7 +58,9 @@ def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
         return
     rows = []
     for datanet in value:
-        rows.append((datanet["name"], datanet["id"], datanet["data_class"], datanet["licence"], ""))
+        founder = f"founded by {short(datanet['founder'])}"
+        terms = (datanet["data_class"], datanet["licence"])
+        rows.append((datanet["name"], datanet["id"], *terms, founder))
         for shard in datanet["shards"]:
             state = "revealed" if shard["revealed"] else "committed"
             yielded = f"{percent(shard['yielded_ppm'])} yielded"
@@ -67,4 +69,4 @@ def list_(context: typer.Context, as_json: JsonFlag = False) -> None:
                 ("", f"{shard['records']} records, {owner}", state, yielded, shard["reason"])
             )
     empty = "No Datanets yet. Create one: openledger datanet create NAME --licence LICENCE"
-    print_table(["Name", "Id", "Class", "Licence", "Why"], rows, empty)
+    print_table(["Name", "Id", "Class", "Licence", "Who or why"], rows, empty)

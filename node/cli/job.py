@@ -63,7 +63,8 @@ def show(
         print_json(value)
         return
     print_line(f"{value['name']}: {value['state']}" + _because(value["reason"]))
-    if value["adapter"]:
+    if value["model"]:
+        print_line(f"Model: {value['model']}")
         print_line(f"Adapter: {value['adapter']}")
     for name, before in value["loss"]["before"].items():
         after = value["loss"]["after"].get(name)

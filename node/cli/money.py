@@ -191,13 +191,13 @@ def _deposit(home: Home, signs: "Signer", amount: str) -> dict[str, Any]:
 @app.command(rich_help_panel=MONEY)
 def chat(
     context: typer.Context,
-    adapter: Annotated[str, typer.Argument(help="Adapter id: openledger job show JOB.")],
+    model: Annotated[str, typer.Argument(help="Model id: openledger job show JOB.")],
     prompt: Annotated[str, typer.Argument()],
     max_tokens: Annotated[int, typer.Option(min=1, max=2_048)] = 48,
     as_json: JsonFlag = False,
 ) -> None:
     """One paid answer, with the records that moved it."""
-    body = {"adapter": adapter, "prompt": prompt, "max_tokens": max_tokens}
+    body = {"model": model, "prompt": prompt, "max_tokens": max_tokens}
     value = client.post(home_of(context), "chat", body)
     if as_json:
         print_json(value)

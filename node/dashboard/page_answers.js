@@ -5,16 +5,16 @@ import { Badge, Bar, Empty, Fact, Id, Money, Owner, Panel, html } from "/parts.j
 
 export function Answers({ data: { answers, jobs } }) {
   if (answers.length === 0) {
-    const why = jobs.length ? "No adapter has been asked yet; each paid answer is its own pot."
-      : "There is no job yet, so there is no adapter to ask.";
-    return html`<${Empty} what="No answers yet" why=${why} command="openledger chat ADAPTER 'a question'" />`;
+    const why = jobs.length ? "No model has been asked yet; each paid answer is its own pot."
+      : "There is no job yet, so there is no model to ask.";
+    return html`<${Empty} what="No answers yet" why=${why} command="openledger chat MODEL 'a question'" />`;
   }
   return [...answers].reverse().map((answer) => html`<${Answer} key=${answer.receipt} answer=${answer} />`);
 }
 
 const Answer = ({ answer }) => html`
   <${Panel} title=${answer.prompt} note=${html`<${Money} value=${answer.fee} /> <${Id} value=${answer.receipt} />`}>
-    <p class="muted">Adapter <${Fact} value=${answer.adapter} />${answer.lineage.map((parent) => html` from <${Fact} value=${parent} />`)}</p>
+    <p class="muted">Model <${Fact} value=${answer.model} />, adapter <${Fact} value=${answer.adapter} />${answer.lineage.map((parent) => html` from <${Fact} value=${parent} />`)}</p>
     <div class="split">
       <blockquote class="adapter"><h3>With the adapter</h3><p>${highlight(answer.text, answer.spans)}</p></blockquote>
       <blockquote><h3>The base alone</h3><p>${answer.base_text}</p></blockquote>

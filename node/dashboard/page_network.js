@@ -9,7 +9,7 @@ export function Datanets({ data: { datanets } }) {
       why="None is registered on this network's chain yet. A Datanet is a named data set of one domain with many owners." />`;
   }
   return datanets.map((datanet) => html`
-    <${Panel} title=${datanet.name} note=${html`<${Badge}>${datanet.data_class}<//> ${datanet.licence} <${Id} value=${datanet.id} />`}>
+    <${Panel} title=${datanet.name} note=${html`<${Badge}>${datanet.data_class}<//> ${datanet.licence} <${Id} value=${datanet.id} /> founded by <${Id} value=${datanet.founder} />`}>
       ${datanet.shards.length ? html`<${Shards} shards=${datanet.shards} />`
         : html`<${Empty} what="No shards" why="Nobody has committed records to ${datanet.name} yet."
             command="openledger datanet add ${datanet.name} FILE.jsonl" />`}

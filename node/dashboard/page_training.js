@@ -11,7 +11,7 @@ export const Rounds = ({ data: { jobs } }) =>
 const Job = ({ job }) => html`
   <${Panel} title=${job.name} note=${html`<${State} value=${job.state} /> <${Id} value=${job.id} />`}>
     <p class="muted">${job.base}; pot <${Money} value=${job.escrow} />, <${Money} value=${job.unit_pay} /> a verified unit
-      ${job.adapter && html`, adapter <${Id} value=${job.adapter} />`}</p>
+      ${job.model && html`, model <${Id} value=${job.model} />, adapter <${Id} value=${job.adapter} />`}</p>
     ${job.reason && html`<p class="reason">${job.reason}</p>`}
     <div class="split">
       <div><h3>Training loss <small>nats a token, by step</small></h3>

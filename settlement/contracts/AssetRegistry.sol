@@ -5,7 +5,10 @@ pragma solidity 0.8.37;
 /// @notice An owner is an operator key (online, holds gas only) with a payout address (needed
 /// nowhere). Leaves of the payout tree name the owner's index; the payout address is looked up when
 /// a claim is paid, so rotating it changes no leaf.
-/// @dev Invariants: indices are 0, 1, 2, ... and never reused; an operator has one index for ever.
+/// An asset is content under an operator: its id binds both, so whoever registers the content of another
+/// gets an asset of its own, which nobody means who knows whose asset is meant.
+/// @dev Invariants: indices are 0, 1, 2, ... and never reused; an operator has one index for ever; the
+/// owner of an id is the operator in it.
 contract AssetRegistry {
     struct Owner {
         address operator;
@@ -29,6 +32,9 @@ contract AssetRegistry {
     uint8 public constant MAX_DATA_CLASS = 2;
     /// Most ancestors that a model may name.
     uint256 public constant MAX_LINEAGE = 64;
+    // What an id hashes first, as EIP-712 hashes structs: no id of one kind is one of the other.
+    bytes32 private constant DATANET_TYPEHASH = keccak256("Datanet(address operator,bytes32 content)");
+    bytes32 private constant MODEL_TYPEHASH = keccak256("Model(address operator,bytes32 content)");
     /// Seconds between an operator's call of setPayout and its effect.
     uint256 public immutable payoutDelay;
 
@@ -41,8 +47,19 @@ contract AssetRegistry {
     event OwnerRegistered(uint256 indexed index, address indexed operator, address payout);
     event PayoutScheduled(uint256 indexed index, address payout, uint256 effectiveAt);
     event PayoutChanged(uint256 indexed index, address payout);
-    event DatanetRegistered(bytes32 indexed id, uint256 indexed owner, uint8 dataClass);
-    event ModelRegistered(bytes32 indexed id, uint256 indexed owner, bytes32[] lineage, uint16 royaltyBps);
+    event DatanetRegistered(
+        bytes32 indexed id,
+        uint256 indexed owner,
+        bytes32 content,
+        uint8 dataClass
+    );
+    event ModelRegistered(
+        bytes32 indexed id,
+        uint256 indexed owner,
+        bytes32 content,
+        bytes32[] lineage,
+        uint16 royaltyBps
+    );
 
     /// The payout address may not be zero.
     error ZeroPayout();
@@ -54,7 +71,7 @@ contract AssetRegistry {
     error UnknownOwner(uint256 index);
     /// Only the current payout address or the operator may change it.
     error NotOwner(uint256 index, address caller);
-    /// The id is taken.
+    /// The caller has registered this content before.
     error AssetExists(bytes32 id);
     /// No asset has this id.
     error UnknownAsset(bytes32 id);
@@ -99,24 +116,41 @@ contract AssetRegistry {
         }
     }
 
-    /// @notice Register a Datanet of the caller's; the first to register an id owns it.
-    function registerDatanet(bytes32 id, uint8 dataClass) external {
+    /// @notice Register content as a Datanet of the caller's: its manifest's hash, and its class.
+    function registerDatanet(bytes32 content, uint8 dataClass) external returns (bytes32 id) {
         uint256 owner = ownerIndex(msg.sender);
         if (dataClass > MAX_DATA_CLASS) revert BadDataClass(dataClass);
+        id = datanetId(msg.sender, content);
         if (_datanets[id].owner != 0) revert AssetExists(id);
         _datanets[id] = Datanet(uint64(owner + 1), dataClass);
-        emit DatanetRegistered(id, owner, dataClass);
+        emit DatanetRegistered(id, owner, content, dataClass);
     }
 
-    /// @notice Register a model or adapter of the caller's with its ancestors and its royalty.
-    function registerModel(bytes32 id, bytes32[] calldata lineage, uint16 royaltyBps) external {
+    /// @notice Register content as a model or adapter of the caller's, with the ids of its ancestors and
+    /// its royalty.
+    function registerModel(
+        bytes32 content,
+        bytes32[] calldata lineage,
+        uint16 royaltyBps
+    ) external returns (bytes32 id) {
         uint256 owner = ownerIndex(msg.sender);
         if (royaltyBps > 10_000) revert BadRoyalty(royaltyBps);
         if (lineage.length > MAX_LINEAGE) revert LineageTooLong(lineage.length);
+        id = modelId(msg.sender, content);
         if (_models[id].owner != 0) revert AssetExists(id);
         _models[id] = Model(uint64(owner + 1), royaltyBps);
         _lineages[id] = lineage;
-        emit ModelRegistered(id, owner, lineage, royaltyBps);
+        emit ModelRegistered(id, owner, content, lineage, royaltyBps);
+    }
+
+    /// @notice The id of a Datanet: it binds whoever registers it.
+    function datanetId(address operator, bytes32 content) public pure returns (bytes32) {
+        return keccak256(abi.encode(DATANET_TYPEHASH, operator, content));
+    }
+
+    /// @notice The id of a model: it binds whoever registers it.
+    function modelId(address operator, bytes32 content) public pure returns (bytes32) {
+        return keccak256(abi.encode(MODEL_TYPEHASH, operator, content));
     }
 
     /// @notice Number of owners; the next index.
@@ -205,7 +239,7 @@ contract AssetRegistry {
         return _models[id].royaltyBps;
     }
 
-    /// @notice The ancestors that a model names, registered or not; none for an unregistered model.
+    /// @notice The ids of the ancestors that a model names, registered or not; none for an unregistered model.
     function lineageOf(bytes32 id) external view returns (bytes32[] memory) {
         return _lineages[id];
     }

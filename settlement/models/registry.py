@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from protocol import ids
+from protocol.ids import address_bytes
 from settlement.models.ledger import ZERO_ADDRESS, Env, Model, Slot, Table, revert
 
 MAX_DATA_CLASS = 2
@@ -63,29 +65,40 @@ class AssetRegistry(Model):
         else:
             raise revert("NotOwner", index, sender)
 
-    def registerDatanet(self, sender: str, id: bytes, dataClass: int) -> None:
+    def registerDatanet(self, sender: str, content: bytes, dataClass: int) -> bytes:
         owner = self.ownerIndex(sender)
         if dataClass > MAX_DATA_CLASS:
             raise revert("BadDataClass", dataClass)
+        id = self.datanetId(sender, content)
         if self._datanets[id] is not None:
             raise revert("AssetExists", id)
         self._datanets[id] = (owner, dataClass)
-        self.emit("DatanetRegistered", {"id": id, "owner": owner, "dataClass": dataClass})
+        facts = {"id": id, "owner": owner, "content": content, "dataClass": dataClass}
+        self.emit("DatanetRegistered", facts)
+        return id
 
     def registerModel(
-        self, sender: str, id: bytes, lineage: Sequence[bytes], royaltyBps: int
-    ) -> None:
+        self, sender: str, content: bytes, lineage: Sequence[bytes], royaltyBps: int
+    ) -> bytes:
         owner = self.ownerIndex(sender)
         if royaltyBps > ALL_BPS:
             raise revert("BadRoyalty", royaltyBps)
         if len(lineage) > MAX_LINEAGE:
             raise revert("LineageTooLong", len(lineage))
+        id = self.modelId(sender, content)
         if self._models[id] is not None:
             raise revert("AssetExists", id)
         self._models[id] = (owner, royaltyBps)
         self._lineages[id] = tuple(lineage)
-        facts = {"id": id, "owner": owner, "lineage": tuple(lineage), "royaltyBps": royaltyBps}
-        self.emit("ModelRegistered", facts)
+        facts = {"id": id, "owner": owner, "content": content, "lineage": tuple(lineage)}
+        self.emit("ModelRegistered", {**facts, "royaltyBps": royaltyBps})
+        return id
+
+    def datanetId(self, operator: str, content: bytes) -> bytes:
+        return ids.datanet_id(address_bytes(operator), content)
+
+    def modelId(self, operator: str, content: bytes) -> bytes:
+        return ids.model_id(address_bytes(operator), content)
 
     def payoutDelay(self) -> int:
         return self._delay

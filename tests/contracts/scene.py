@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from protocol import typed_data
-from protocol.ids import address_bytes
+from protocol.ids import address_bytes, model_id
 from protocol.params import OPEN
 from settlement import claims, vouchers
 from settlement.deploy import DeployParams
@@ -147,6 +147,13 @@ class Scene(Pair):
         """A channel from account 0 to operator 1."""
         self.done(0, "InferenceChannels", "open", SALT, ACCOUNTS[1], amount)
         return vouchers.channel_id(ACCOUNTS[0], SALT)
+
+    def model(
+        self, who: int, content: bytes, lineage: Sequence[bytes] = (), royalty_bps: int = 0
+    ) -> bytes:
+        """Register content as an operator's model; its id."""
+        self.done(who, "AssetRegistry", "registerModel", content, lineage, royalty_bps)
+        return model_id(address_bytes(ACCOUNTS[who]), content)
 
     def voucher(
         self, channel: bytes, ceiling: int, *usage: vouchers.Usage, key: bytes = KEYS[0]

@@ -50,34 +50,44 @@ def pot_of(scene: Scene, channel: bytes, asset: bytes) -> int:
 
 
 def test_a_claim_books_and_a_sweep_pays(scene: Scene) -> None:
-    scene.done(2, REGISTRY, "registerModel", ASSET, [], 0)
+    asset, nobody_s = scene.model(2, ASSET), b"\xff" * 32
     channel = scene.channel()
     before = scene.balance(CHANNELS)
-    claim(scene, channel, Usage(ASSET, 1, 10_007), Usage(OTHER, 1, 3))
+    claim(scene, channel, Usage(asset, 1, 10_007), Usage(nobody_s, 1, 3))
     assert scene.balance(CHANNELS) == before
-    assert scene.read(CHANNELS, "dueOf", channel, ASSET, 1) == 10_007
-    splits = swept(scene, channel, (ASSET, 1), (OTHER, 1))
+    assert scene.read(CHANNELS, "dueOf", channel, asset, 1) == 10_007
+    splits = swept(scene, channel, (asset, 1), (nobody_s, 1))
     # host 20 %, owner 10 %, ancestors up to 5 %, treasury 5 %, each rounded down; the rest to the pot
     assert [shares(split) for split in splits] == [(2_001, 1_000, 0, 500, 6_506), (0, 0, 0, 0, 3)]
     assert scene.balance(5) == 2_001
     assert scene.balance(6) == 1_000
     assert scene.read("OpenToken", "balanceOf", TREASURY) == 500
-    assert [pot_of(scene, channel, asset) for asset in (ASSET, OTHER)] == [6_506, 3]
+    assert [pot_of(scene, channel, each) for each in (asset, nobody_s)] == [6_506, 3]
     assert scene.balance(CHANNELS) == before - 10_010
-    assert scene.refused(8, CHANNELS, "sweep", channel, [(ASSET, 1)]) == "NothingDue"
+    assert scene.refused(8, CHANNELS, "sweep", channel, [(asset, 1)]) == "NothingDue"
     assert scene.refused(8, CHANNELS, "sweep", b"?" * 32, []) == "UnknownChannel"
 
 
-def test_ancestors_get_their_royalty_and_together_at_most_the_cap(scene: Scene) -> None:
-    scene.done(3, REGISTRY, "registerModel", BASE, [], 200)
-    scene.done(4, REGISTRY, "registerModel", OLDER, [], 800)
-    scene.done(2, REGISTRY, "registerModel", ASSET, [BASE, b"?" * 32], 0)
-    scene.done(2, REGISTRY, "registerModel", OTHER, [BASE, OLDER], 0)
-    assert scene.read(REGISTRY, "lineageOf", OTHER) == (BASE, OLDER)
+def test_whoever_registers_a_model_s_content_first_gets_nothing_of_it(scene: Scene) -> None:
+    theirs, asset = scene.model(3, ASSET, (), 10_000), scene.model(2, ASSET)
+    assert asset != theirs
     channel = scene.channel()
-    claim(scene, channel, Usage(ASSET, 1, 10_000), Usage(OTHER, 1, 10_000))
-    one, two = swept(scene, channel, (ASSET, 1), (OTHER, 1))
-    assert shares(one) == (2_000, 1_000, 200, 500, 6_300)  # an unregistered ancestor gets nothing
+    claim(scene, channel, Usage(asset, 1, 10_000))
+    (split,) = swept(scene, channel, (asset, 1))
+    assert shares(split) == (2_000, 1_000, 0, 500, 6_500)
+    assert (scene.balance(6), scene.balance(7)) == (1_000, 0)  # payouts of 2 and 3
+
+
+def test_ancestors_get_their_royalty_and_together_at_most_the_cap(scene: Scene) -> None:
+    base, older = scene.model(3, BASE, (), 200), scene.model(4, OLDER, (), 800)
+    # an unregistered ancestor, and the content of a registered one, which is no id
+    first = scene.model(2, ASSET, (base, b"?" * 32, OLDER))
+    second = scene.model(2, OTHER, (base, older))
+    assert scene.read(REGISTRY, "lineageOf", second) == (base, older)
+    channel = scene.channel()
+    claim(scene, channel, *(Usage(asset, 1, 10_000) for asset in sorted((first, second))))
+    one, two = swept(scene, channel, (first, 1), (second, 1))
+    assert shares(one) == (2_000, 1_000, 200, 500, 6_300)
     assert shares(two) == (2_000, 1_000, 500, 500, 6_000)  # 200 + 800 bps share the cap of 500
     assert (scene.balance(7), scene.balance(8)) == (200 + 100, 400 + 2 * 500)  # 8: the treasury too
 
@@ -267,20 +277,19 @@ def test_a_channel_opens_with_a_permit_that_somebody_else_may_have_used(scene: S
 
 
 def test_hosting_pays_the_host_alone_and_only_for_the_payer_s_models(scene: Scene) -> None:
-    scene.done(2, REGISTRY, "registerModel", ASSET, [], 0)
-    scene.done(3, REGISTRY, "registerModel", OTHER, [], 0)
+    asset, other = scene.model(2, ASSET), scene.model(3, ASSET)
     scene.done(0, "OpenToken", "transfer", ACCOUNTS[2], OPEN)
     scene.done(2, "OpenToken", "approve", scene.addresses[CHANNELS], OPEN)
     scene.done(2, CHANNELS, "openHosting", SALT, ACCOUNTS[1], OPEN)
     channel = channel_id(ACCOUNTS[2], SALT)
     for epoch in (1, 2):  # two epochs that the owner's probes found served
-        voucher = scene.voucher(channel, OPEN, Usage(ASSET, 1, epoch * 10_000), key=KEYS[2])
+        voucher = scene.voucher(channel, OPEN, Usage(asset, 1, epoch * 10_000), key=KEYS[2])
         scene.done(1, CHANNELS, "claim", *voucher.claim_args())
-    (split,) = swept(scene, channel, (ASSET, 1))
+    (split,) = swept(scene, channel, (asset, 1))
     assert shares(split) == (20_000, 0, 0, 0, 0)
     assert scene.balance(5) == 20_000
-    for asset, error in ((OTHER, "NotModelOwner"), (b"?" * 32, "UnknownAsset")):
-        voucher = scene.voucher(channel, OPEN, Usage(asset, 1, 1), key=KEYS[2])
+    for each, error in ((other, "NotModelOwner"), (ASSET, "UnknownAsset")):
+        voucher = scene.voucher(channel, OPEN, Usage(each, 1, 1), key=KEYS[2])
         assert scene.refused(1, CHANNELS, "claim", *voucher.claim_args()) == error
 
 

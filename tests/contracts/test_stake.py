@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from protocol import typed_data
+from protocol.ids import address_bytes, datanet_id
 from protocol.params import OPEN
 from settlement.models.token import Permit
 from tests.contracts.scene import EVIDENCE, NOBODY, STAKE, UNIT, Scene
@@ -157,20 +158,45 @@ def test_owners_are_numbered_in_order_once(scene: Scene) -> None:
 
 
 def test_assets_have_one_owner(scene: Scene) -> None:
+    datanet = datanet_id(address_bytes(ACCOUNTS[1]), b"d" * 32)
     scene.done(1, REGISTRY, "registerDatanet", b"d" * 32, 2)
-    assert scene.read(REGISTRY, "datanetOf", b"d" * 32) == (0, 2)
-    assert scene.refused(2, REGISTRY, "registerDatanet", b"d" * 32, 0) == "AssetExists"
+    assert scene.read(REGISTRY, "datanetOf", datanet) == (0, 2)
+    assert scene.refused(1, REGISTRY, "registerDatanet", b"d" * 32, 0) == "AssetExists"
     assert scene.refused(2, REGISTRY, "registerDatanet", b"e" * 32, 3) == "BadDataClass"
-    scene.done(2, REGISTRY, "registerModel", b"m" * 32, [b"b" * 32], 500)
-    assert scene.read(REGISTRY, "modelOwner", b"m" * 32) == 1
-    assert scene.read(REGISTRY, "royaltyOf", b"m" * 32) == 500
-    assert scene.read(REGISTRY, "modelPayout", b"m" * 32) == ACCOUNTS[6]
+    model = scene.model(2, b"m" * 32, (b"b" * 32,), 500)
+    assert scene.refused(2, REGISTRY, "registerModel", b"m" * 32, [], 0) == "AssetExists"
+    assert scene.read(REGISTRY, "modelOwner", model) == 1
+    assert scene.read(REGISTRY, "royaltyOf", model) == 500
+    assert scene.read(REGISTRY, "modelPayout", model) == ACCOUNTS[6]
     assert scene.read(REGISTRY, "modelPayout", b"n" * 32) == NOBODY
     assert scene.read(REGISTRY, "modelOwner", b"n" * 32) == "UnknownAsset"
     long = [bytes(32)] * 65
     assert scene.refused(2, REGISTRY, "registerModel", b"n" * 32, long, 0) == "LineageTooLong"
     assert scene.refused(2, REGISTRY, "registerModel", b"n" * 32, [], 10_001) == "BadRoyalty"
     assert scene.refused(8, REGISTRY, "registerModel", b"n" * 32, [], 0) == "NotRegistered"
+
+
+def test_who_registers_content_first_takes_nobody_s_asset(scene: Scene) -> None:
+    manifest, adapter = b"d" * 32, b"m" * 32
+    for who, data_class, royalty in ((2, 0, 10_000), (1, 2, 0)):  # the stranger comes first
+        scene.done(who, REGISTRY, "registerDatanet", manifest, data_class)
+        scene.done(who, REGISTRY, "registerModel", adapter, [], royalty)
+    for who, data_class, royalty in ((2, 0, 10_000), (1, 2, 0)):
+        datanet = scene.read(REGISTRY, "datanetId", ACCOUNTS[who], manifest)
+        model = scene.read(REGISTRY, "modelId", ACCOUNTS[who], adapter)
+        assert scene.read(REGISTRY, "datanetOf", datanet) == (who - 1, data_class)
+        assert scene.read(REGISTRY, "modelOwner", model) == who - 1
+        assert scene.read(REGISTRY, "royaltyOf", model) == royalty
+    for content in (manifest, adapter):  # what a thing is names nobody's asset
+        assert scene.read(REGISTRY, "datanetOf", content) == "UnknownAsset"
+        assert scene.read(REGISTRY, "modelOwner", content) == "UnknownAsset"
+
+
+def test_ids_of_datanets_and_models_never_meet(scene: Scene) -> None:
+    scene.done(1, REGISTRY, "registerDatanet", b"c" * 32, 0)
+    datanet = scene.read(REGISTRY, "datanetId", ACCOUNTS[1], b"c" * 32)
+    assert datanet != scene.read(REGISTRY, "modelId", ACCOUNTS[1], b"c" * 32)
+    assert scene.read(REGISTRY, "modelOwner", datanet) == "UnknownAsset"
 
 
 def test_stake_is_only_for_registered_operators_and_is_listed_once(scene: Scene) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from datanet.manifest import check_manifest, datanet_id, make_manifest
+from datanet.manifest import check_manifest, make_manifest, manifest_id
 from protocol.errors import OperatorError, Reject
 
 GOOD = make_manifest("king-james", 1, "open", "CC0-1.0", "Verses")
@@ -33,4 +33,4 @@ def test_the_operator_is_told_what_is_wrong() -> None:
 
 def test_every_field_counts_in_the_id() -> None:
     others = [replace(GOOD, version=2), replace(GOOD, licence="MIT"), replace(GOOD, name="kjv")]
-    assert len({datanet_id(manifest) for manifest in [GOOD, *others]}) == 4
+    assert len({manifest_id(manifest) for manifest in [GOOD, *others]}) == 4

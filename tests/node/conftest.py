@@ -72,10 +72,10 @@ class FakeNode:
         self.actions.append(("submit_job", recipe))
         return {"job": "c3" * 32, "pot": 1, "tx": "f6" * 32}
 
-    async def chat(self, adapter: str, prompt: str, max_tokens: int) -> dict[str, Any]:
-        self.actions.append(("chat", adapter, prompt, max_tokens))
+    async def chat(self, model: str, prompt: str, max_tokens: int) -> dict[str, Any]:
+        self.actions.append(("chat", model, prompt, max_tokens))
         answer = copy.deepcopy(self.state["answers"][0])
-        return {**answer, "adapter": adapter}
+        return {**answer, "model": model}
 
     async def claim(self) -> dict[str, Any]:
         self.actions.append(("claim",))

@@ -109,9 +109,10 @@ def _datanets() -> list[dict[str, Any]]:
         shard("copycat", 40, 873_000, "near-duplicate of earlier records"),
     ]
     empty: list[dict[str, Any]] = []
+    founded = {"founder": OWNERS["kjv-1"][0], "data_class": "open"}
     return [
-        {"id": "a1" * 32, "name": KJV, "data_class": "open", "licence": "PD", "shards": shards},
-        {"id": "b2" * 32, "name": FAQ, "data_class": "open", "licence": "CC-BY", "shards": empty},
+        {"id": "a1" * 32, "name": KJV, **founded, "licence": "PD", "shards": shards},
+        {"id": "b2" * 32, "name": FAQ, **founded, "licence": "CC-BY", "shards": empty},
     ]
 
 
@@ -140,6 +141,7 @@ def _jobs() -> list[dict[str, Any]]:
             "unit_pay": str(2 * OPEN),
             "block": 55,
             "reason": None,
+            "model": "e5" * 32,
             "adapter": "d4" * 32,
             "loss": {
                 "before": {KJV: 3_912_000, FAQ: 3_204_000},
@@ -233,6 +235,7 @@ def _answers() -> list[dict[str, Any]]:
     return [
         {
             "receipt": "0a" * 32,
+            "model": "e5" * 32,
             "adapter": "d4" * 32,
             "lineage": ["5b" * 32],
             "prompt": prompt,

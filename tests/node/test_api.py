@@ -71,7 +71,7 @@ async def test_actions_reach_the_node_with_their_values(
             "datanets": {"name": "faq", "data_class": "open", "licence": "MIT"},
             "shards": {"datanet": "a1", "path": "/data/rows.jsonl"},
             "jobs": {"recipe": "base = 'x'"},
-            "chat": {"adapter": "a", "prompt": "hello", "max_tokens": 7},
+            "chat": {"model": "a", "prompt": "hello", "max_tokens": 7},
             "claim": {},
         }
         for name, body in bodies.items():

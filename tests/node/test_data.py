@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from datanet.manifest import make_manifest, manifest_id
 from datanet.record import Record, RecordList
 from datanet.reserve import reserved
 from datanet.reveal import Parts, make_reveal
@@ -13,13 +14,13 @@ from node.context import Context
 from node.jobs import PRIVATE
 from node.join import node_records
 from protocol.codec import pack
-from protocol.errors import PeerError
-from protocol.ids import ZERO, content_id
+from protocol.errors import OperatorError, PeerError
+from protocol.ids import ZERO, checksum, content_id, datanet_id
 from protocol.messages import HELD, NodeRecord
 from protocol.params import SIMNET
 from protocol.signing import WIRE_VERSION, Envelope, public_key, seal, seal_key
 from protocol.typed_data import RowRoot, sign
-from tasks.entries import Posted, ShardEntry
+from tasks.entries import DatanetEntry, Posted, ShardEntry
 from tests.node import bare
 
 NAMES = ("ann", "bob", "cyd", "dan")
@@ -31,7 +32,7 @@ RECORDS = tuple(Record("", f"a text of its own, number {n}") for n in range(5))
 @pytest.fixture
 async def ctx() -> Context:
     ctx = bare.node("ann", NAMES, SEATS)
-    ctx.board.datanets[DATANET] = 0
+    ctx.board.datanets[DATANET] = DatanetEntry(bare.operator("ann"), ZERO, 0)
     bare.at(ctx, 200)
     return ctx
 
@@ -95,10 +96,51 @@ async def test_holding_another_reveal_does_not_count(ctx: Context) -> None:
 
 
 async def test_a_private_shard_is_held_by_its_owner_alone(ctx: Context) -> None:
-    ctx.board.datanets[DATANET] = PRIVATE
+    known = ctx.board.datanets[DATANET]
+    ctx.board.datanets[DATANET] = replace(known, data_class=PRIVATE)
     entry = enter(ctx, "dan", ZERO, content_id(b"reveal"), 10)
     assert data.held(ctx, entry)
     assert not data.held(ctx, replace(entry, reveal=None))
+
+
+# -- names ---
+
+
+def founded(ctx: Context, founder: str, name: str, registered: int = 0) -> bytes:
+    """A Datanet whose manifest says ``open``; its id."""
+    manifest = make_manifest(name, 1, "open", "PD", "")
+    content = manifest_id(manifest)
+    datanet = datanet_id(bare.operator(founder), content)
+    ctx.board.datanets[datanet] = DatanetEntry(bare.operator(founder), content, registered)
+    ctx.mail.learn(content, manifest)
+    return datanet
+
+
+async def test_of_two_datanets_of_one_name_only_an_id_names_one(ctx: Context) -> None:
+    theirs, own = founded(ctx, "bob", "kjv"), founded(ctx, "ann", "kjv")
+    assert theirs != own  # of the very same manifest
+    with pytest.raises(OperatorError) as caught:
+        data.by_name(ctx, "kjv")
+    assert caught.value.code == "ambiguous-datanet"
+    for datanet, founder in ((theirs, "bob"), (own, "ann")):
+        assert data.by_name(ctx, datanet.hex()) == datanet
+        assert f"{datanet.hex()} of {checksum(bare.operator(founder))}" in caught.value.remedy
+
+
+async def test_a_datanet_that_calls_itself_as_another_s_id_is_not_that_one(ctx: Context) -> None:
+    own = founded(ctx, "ann", "kjv")
+    founded(ctx, "bob", own.hex())
+    assert data.by_name(ctx, own.hex()) == own
+
+
+async def test_a_datanet_of_another_class_than_its_manifest_says_has_no_name(ctx: Context) -> None:
+    theirs, own = founded(ctx, "bob", "kjv", PRIVATE), founded(ctx, "ann", "kjv")
+    assert data.by_name(ctx, "kjv") == own
+    assert data.names(ctx).keys() == {own}
+    assert data.by_name(ctx, theirs.hex()) == theirs  # an id needs no name
+    with pytest.raises(OperatorError) as caught:
+        data.by_name(ctx, "faq")
+    assert caught.value.code == "unknown-datanet"
 
 
 # -- a job's data ---

@@ -11,7 +11,7 @@ from datanet.record import RecordList
 from node.jobs import finished
 from node.losses import by_datanet, total
 from protocol.codec import pack
-from protocol.ids import content_id
+from protocol.ids import content_id, model_id
 from protocol.params import SIMNET
 from tasks.lifecycle import State
 from tests.simnet.story import DEMO, FAULTY, LOSSY, RIVALS, Cast, Told, told, write_rows
@@ -129,8 +129,10 @@ def test_the_held_out_loss_of_every_datanet_fell_in_every_round(ended: Told) -> 
 def test_aggregators_agreed_on_one_adapter_that_its_builder_registered(ended: Told) -> None:
     last = finished(ended.nodes["bob"], ended.job, ended.job.last_round)
     assert last is not None
-    assert ended.board.models[last.value] == ended.owner["ann"]
-    assert ended.receipts[0].adapter == last.value
+    model = model_id(ended.nodes["ann"].operator, last.value)
+    assert ended.board.models == {model: ended.owner["ann"]}
+    assert ended.receipts[0].model == model
+    assert ended.receipts[0].lineage[-1] == last.value
 
 
 # -- trust ---

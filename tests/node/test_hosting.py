@@ -14,14 +14,15 @@ from node.context import Context
 from node.tabs import HostedTab, OwnerTab
 from protocol.codec import pack
 from protocol.errors import OperatorError, PeerError
-from protocol.ids import checksum, content_id
+from protocol.ids import checksum, content_id, model_id
 from protocol.messages import VoucherNote
 from protocol.params import OPEN
 from simnet.world import World
-from tests.node.test_serve import ADAPTER, Model, Scene, lose
+from tests.node.test_serve import Model, Scene, lose
 from tests.node.test_serve import play as play_pair
 
 RATE, EVERY = OPEN // 2, 600
+ADAPTER = content_id(b"adapter")
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def verdict(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool | None]:
     """What the drawn verifiers say of every receipt; a test may change it."""
     said: dict[str, bool | None] = {"stands": True}
 
-    async def servable(ctx: Context, adapter: bytes) -> Any:
+    async def servable(ctx: Context, wanted: bytes) -> Any:
         return SimpleNamespace()
 
     async def standing(ctx: Context, found: Any, post: Any) -> bool | None:
@@ -147,10 +148,12 @@ def test_a_host_takes_no_voucher_that_it_could_not_claim() -> None:
     async def scene(world: World, ann: Context, bob: Context) -> None:
         channel = await opened(ann, bob)
         await world.until(lambda: channel in bob.board.channels, 10, "bob has not seen it")
-        sums = tabs.grown((), ADAPTER, 1, RATE)
-        good = VoucherNote(channel, ADAPTER, 1, RATE, pay.sign(ann, channel, sums))
+        model = model_id(ann.operator, ADAPTER)
+        sums = tabs.grown((), model, 1, RATE)
+        good = VoucherNote(channel, model, 1, RATE, pay.sign(ann, channel, sums))
         forged = replace(good, signature=pay.sign(bob, channel, sums))
-        other = content_id(b"other")
+        await bob.write("AssetRegistry", "registerModel", ADAPTER, [], 0)
+        other = model_id(bob.operator, ADAPTER)  # the same content, and not ann's
         foreign = pay.sign(ann, channel, tabs.grown((), other, 1, RATE))
         for bad, why in (
             (forged, "bad-signature"),

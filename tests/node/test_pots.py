@@ -16,7 +16,7 @@ from node.jobs import Assigned
 from node.receipts import receipt_checkers
 from node.turns import Finished
 from protocol.credit import Row
-from protocol.ids import ZERO, Hash, content_id, unit_id
+from protocol.ids import ZERO, Hash, content_id, model_id, unit_id
 from protocol.messages import (
     RECEIPT,
     RECEIPT_CHECK,
@@ -36,6 +36,7 @@ from tests.node import bare
 NAMES = ("ann", "bob", "cyd", "dan")
 DATANET, CHANNEL = content_id(b"datanet"), content_id(b"channel")
 ADAPTER = content_id(b"adapter")
+MODEL = model_id(bare.operator("ann"), ADAPTER)
 SAME = Record("", "one text of six words here")
 TEXTS = (SAME, *(Record("", f"{word} stands alone among all") for word in ("red", "sun", "ox")))
 
@@ -199,7 +200,7 @@ def receipt(ctx: Context, found: Attributed, number: int, **change: object) -> R
     made = Receipt(
         request=content_id(b"%d" % number),
         job=found.item.job.id,
-        adapter=ADAPTER,
+        model=found.item.model,
         base_digest=ZERO,
         lineage=(),
         host=bare.operator("bob"),
@@ -229,7 +230,7 @@ async def serve(
     ctx: Context, found: Attributed, blob: Hash, block: int, finding: str = "ok"
 ) -> None:
     """A receipt on chain, checked by everybody who was drawn; '' leaves it unchecked."""
-    post = bare.post(ctx, RECEIPT, ADAPTER, "bob", blob, block)
+    post = bare.post(ctx, RECEIPT, found.item.model, "bob", blob, block)
     for who in await receipt_checkers(ctx, found, post) if finding else ():
         name = next(n for n in NAMES if bare.operator(n) == who)
         bare.post(ctx, RECEIPT_CHECK, blob, name, blob, block + 5, finding)
@@ -237,7 +238,7 @@ async def serve(
 
 def claim(ctx: Context, amount: int, block: int) -> None:
     part = amount * 6 // 10
-    ctx.board.fees.append(FeeEntry(CHANNEL, ADAPTER, amount, 0, 0, part, 0, block, b""))
+    ctx.board.fees.append(FeeEntry(CHANNEL, MODEL, amount, 0, 0, part, 0, block, b""))
 
 
 async def paid(ctx: Context, found: Attributed) -> list[tuple[bytes, int]]:
@@ -280,7 +281,7 @@ async def test_a_fee_waits_for_the_receipts_before_it_that_are_still_judged(
 
 @pytest.mark.parametrize(
     "change",
-    [{"host": bytes(20)}, {"channel": ZERO}, {"adapter": ZERO}, {"job": ZERO}, {"fee": -5}],
+    [{"host": bytes(20)}, {"channel": ZERO}, {"model": ADAPTER}, {"job": ZERO}, {"fee": -5}],
 )
 async def test_a_receipt_of_something_else_is_not_paid(
     ctx: Context, found: Attributed, channel: None, change: dict[str, object]

@@ -24,7 +24,7 @@ PAIR = (
     Member("bob", ("host", "verifier")),
 )
 PRICE = SIMNET.price_per_token
-ADAPTER, OTHER = content_id(b"adapter"), content_id(b"other")
+MODEL, OTHER = content_id(b"model"), content_id(b"other")
 TOKENS = 3  # of every answer
 
 
@@ -44,7 +44,7 @@ def signed(ctx: Context, asked: InferRequest, **changes: Any) -> Receipt:
     unsigned = Receipt(
         request=asked.request,
         job=bytes(32),
-        adapter=asked.adapter,
+        model=asked.model,
         base_digest=bytes(32),
         lineage=(),
         host=ctx.operator,
@@ -95,7 +95,7 @@ Scene = Callable[[World, Context, Context], Awaitable[None]]
 
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> Model:
-    async def servable(ctx: Context, adapter: bytes) -> Any:
+    async def servable(ctx: Context, wanted: bytes) -> Any:
         return SimpleNamespace()
 
     model = Model()
@@ -124,10 +124,10 @@ async def claimed(world: World, ctx: Context, amount: int, seconds: float = 15) 
 
 def test_an_answer_costs_its_tokens(model: Model) -> None:
     async def scene(world: World, ann: Context, bob: Context) -> None:
-        blob, receipt = await pay.ask(ann, ADAPTER, "why?", 16)
+        blob, receipt = await pay.ask(ann, MODEL, "why?", 16)
         assert (receipt.answer, receipt.host) == ("so it is", bob.operator)
         await claimed(world, ann, TOKENS * PRICE)
-        (post,) = ann.board.posted(RECEIPT, ADAPTER)
+        (post,) = ann.board.posted(RECEIPT, MODEL)
         assert post.value == blob
         assert post.block < ann.board.used[0].block
 
@@ -138,10 +138,10 @@ def test_a_lost_answer_is_asked_for_again_and_paid_once(model: Model) -> None:
     async def scene(world: World, ann: Context, bob: Context) -> None:
         lose(ann, tabs.INFER_PROTOCOL, pay.TRIES, heard=True)
         with pytest.raises(PeerError, match="lost"):
-            await pay.ask(ann, ADAPTER, "why?", 16)
-        _, receipt = await pay.ask(ann, ADAPTER, "why?", 16)
+            await pay.ask(ann, MODEL, "why?", 16)
+        _, receipt = await pay.ask(ann, MODEL, "why?", 16)
         assert model.made == [receipt.request]
-        _, other = await pay.ask(ann, ADAPTER, "why?", 16)
+        _, other = await pay.ask(ann, MODEL, "why?", 16)
         assert model.made == [receipt.request, other.request]
         await claimed(world, ann, 2 * TOKENS * PRICE)
 
@@ -151,32 +151,32 @@ def test_a_lost_answer_is_asked_for_again_and_paid_once(model: Model) -> None:
 def test_no_answer_before_the_last_is_acknowledged_and_its_ceiling_is_claimed(model: Model) -> None:
     async def scene(world: World, ann: Context, bob: Context) -> None:
         losing = lose(ann, tabs.VOUCHER_PROTOCOL, 1_000, heard=False)
-        await pay.ask(ann, ADAPTER, "why?", 16)
+        await pay.ask(ann, MODEL, "why?", 16)
         with pytest.raises(PeerError, match="lost"):
-            await pay.ask(ann, ADAPTER, "and?", 16)
+            await pay.ask(ann, MODEL, "and?", 16)
         (channel,) = bob.board.channels
-        again = InferRequest(b"r" * 32, ADAPTER, "and?", 16, channel, 1, 1, bytes(65))
+        again = InferRequest(b"r" * 32, MODEL, "and?", 16, channel, 1, 1, bytes(65))
         with pytest.raises(PeerError) as refusal:
             await serve.serve_infer(bob, "", pack(again))
         assert refusal.value.code == "unacknowledged"
         assert paid(ann) == 0
         await claimed(world, ann, 16 * PRICE, serve.ACKNOWLEDGE_S + 15)  # not 2 x 16
         losing.left = 0
-        await pay.ask(ann, ADAPTER, "and?", 16)
+        await pay.ask(ann, MODEL, "and?", 16)
         await claimed(world, ann, (16 + TOKENS) * PRICE)
 
     play(scene)
 
 
-def test_adapters_share_a_channel_and_questions_wait_for_each_other(model: Model) -> None:
+def test_models_share_a_channel_and_questions_wait_for_each_other(model: Model) -> None:
     async def scene(world: World, ann: Context, bob: Context) -> None:
         async with trio.open_nursery() as nursery:
-            for adapter in (ADAPTER, OTHER, ADAPTER):
-                nursery.start_soon(pay.ask, ann, adapter, "why?", 16)
+            for each in (MODEL, OTHER, MODEL):
+                nursery.start_soon(pay.ask, ann, each, "why?", 16)
         assert len(bob.board.channels) == 1
         await claimed(world, ann, 3 * TOKENS * PRICE)
-        used = {a: sum(u.amount for u in ann.board.used if u.asset == a) for a in (ADAPTER, OTHER)}
-        assert used == {ADAPTER: 2 * TOKENS * PRICE, OTHER: TOKENS * PRICE}
+        used = {a: sum(u.amount for u in ann.board.used if u.asset == a) for a in (MODEL, OTHER)}
+        assert used == {MODEL: 2 * TOKENS * PRICE, OTHER: TOKENS * PRICE}
         assert "SpentAboveCeiling" not in bob.failures
 
     play(scene)
@@ -184,12 +184,12 @@ def test_adapters_share_a_channel_and_questions_wait_for_each_other(model: Model
 
 def test_a_channel_that_its_payer_closes_is_followed_by_another(model: Model) -> None:
     async def scene(world: World, ann: Context, bob: Context) -> None:
-        await pay.ask(ann, ADAPTER, "why?", 16)
+        await pay.ask(ann, MODEL, "why?", 16)
         await claimed(world, ann, TOKENS * PRICE)
         (first,) = ann.board.channels
         receipt = await ann.write("InferenceChannels", "startClose", first)
         await ann.reached(receipt.block)
-        await pay.ask(ann, ADAPTER, "and?", 16)
+        await pay.ask(ann, MODEL, "and?", 16)
         await claimed(world, ann, 2 * TOKENS * PRICE)
         assert [c.closing for c in ann.board.channels.values()] == [True, False]
 
@@ -198,9 +198,9 @@ def test_a_channel_that_its_payer_closes_is_followed_by_another(model: Model) ->
 
 def test_a_deposit_that_does_not_suffice_is_topped_up(model: Model) -> None:
     async def scene(world: World, ann: Context, bob: Context) -> None:
-        await pay.ask(ann, ADAPTER, "why?", 3)
+        await pay.ask(ann, MODEL, "why?", 3)
         most = pay.DEPOSIT_ANSWERS * 3 + 1
-        await pay.ask(ann, ADAPTER, "why?", most)
+        await pay.ask(ann, MODEL, "why?", most)
         (channel,) = ann.board.channels.values()
         assert channel.deposit == pay.DEPOSIT_ANSWERS * (3 + most) * PRICE
 
@@ -215,8 +215,8 @@ def test_neither_side_has_to_do_with_an_empty_or_boundless_request(
 ) -> None:
     async def scene(world: World, ann: Context, bob: Context) -> None:
         with pytest.raises(OperatorError, match="1 to"):
-            await pay.ask(ann, ADAPTER, prompt, tokens)
-        asked = InferRequest(bytes(32), ADAPTER, prompt, tokens, bytes(32), 0, 1, bytes(65))
+            await pay.ask(ann, MODEL, prompt, tokens)
+        asked = InferRequest(bytes(32), MODEL, prompt, tokens, bytes(32), 0, 1, bytes(65))
         with pytest.raises(PeerError) as refusal:
             await serve.serve_infer(bob, "", pack(asked))
         assert refusal.value.code == "bad-request"
@@ -226,8 +226,8 @@ def test_neither_side_has_to_do_with_an_empty_or_boundless_request(
 
 def test_a_refusal_says_what_the_host_said(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene(world: World, ann: Context, bob: Context) -> None:
-        with pytest.raises(PeerError, match="refused: unknown-adapter"):
-            await pay.ask(ann, ADAPTER, "why?", 16)
+        with pytest.raises(PeerError, match="refused: unknown-model"):
+            await pay.ask(ann, MODEL, "why?", 16)
 
     play(scene)
 
@@ -235,7 +235,7 @@ def test_a_refusal_says_what_the_host_said(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_payer_without_coins_is_told_what_to_do(model: Model) -> None:
     async def scene(world: World, ann: Context, bob: Context) -> None:
         with pytest.raises(OperatorError, match="Send OPEN to this node's operator 0x"):
-            await pay.ask(ann, ADAPTER, "why?", 2_048)
+            await pay.ask(ann, MODEL, "why?", 2_048)
 
     play(scene)
 
@@ -245,7 +245,7 @@ def test_a_payer_without_coins_is_told_what_to_do(model: Model) -> None:
     [
         ({"request": b"o" * 32}, "bad-receipt"),
         ({"prompt": "what?"}, "bad-receipt"),
-        ({"adapter": OTHER}, "bad-receipt"),
+        ({"model": OTHER}, "bad-receipt"),
         ({"host": b"h" * 20}, "bad-receipt"),
         ({"fee": 4 * PRICE}, "overcharged"),
         ({"tokens": 17, "fee": 17 * PRICE}, "overcharged"),
@@ -256,7 +256,7 @@ def test_the_payer_acknowledges_only_the_receipt_of_its_request(
     changes: dict[str, Any], code: str
 ) -> None:
     async def scene(world: World, ann: Context, bob: Context) -> None:
-        asked = InferRequest(b"r" * 32, ADAPTER, "why?", 16, b"c" * 32, 16 * PRICE, 1, bytes(65))
+        asked = InferRequest(b"r" * 32, MODEL, "why?", 16, b"c" * 32, 16 * PRICE, 1, bytes(65))
         receipt = signed(bob, asked, **changes)
         answer = InferAnswer(content_id(pack(receipt)), receipt.fee, 5 + receipt.fee)
         if not code:
@@ -272,7 +272,7 @@ def test_the_payer_acknowledges_only_the_receipt_of_its_request(
 def test_verifiers_run_only_receipts_that_a_deposit_covers(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    item = SimpleNamespace(adapter=ADAPTER)
+    item = SimpleNamespace(model=MODEL)
 
     async def finished(ctx: Context) -> list[Any]:
         return [item]
@@ -292,9 +292,9 @@ def test_verifiers_run_only_receipts_that_a_deposit_covers(
     monkeypatch.setattr(receipts, "receipt_checkers", drawn)
 
     async def scene(world: World, ann: Context, bob: Context) -> None:
-        good, _ = await pay.ask(ann, ADAPTER, "why?", 3)
+        good, _ = await pay.ask(ann, MODEL, "why?", 3)
         (channel,) = ann.board.channels
-        asked = InferRequest(b"r" * 32, ADAPTER, "why?", 2_000, channel, 0, 1, bytes(65))
+        asked = InferRequest(b"r" * 32, MODEL, "why?", 2_000, channel, 0, 1, bytes(65))
         large = {"tokens": 298, "fee": 298 * PRICE}  # each below the deposit, not together
         for fake in (
             signed(bob, replace(asked, channel=b"n" * 32)),
@@ -302,11 +302,11 @@ def test_verifiers_run_only_receipts_that_a_deposit_covers(
             signed(bob, asked, **large),
             signed(ann, asked),
         ):
-            await bob.post(RECEIPT, ADAPTER, bob.put(fake))
-        await world.until(lambda: len(ann.board.posted(RECEIPT, ADAPTER)) == 5, 20, "no receipts")
+            await bob.post(RECEIPT, MODEL, bob.put(fake))
+        await world.until(lambda: len(ann.board.posted(RECEIPT, MODEL)) == 5, 20, "no receipts")
         await world.clock.sleep(20)
         judged = [
-            p.value for p in ann.board.posted(RECEIPT, ADAPTER) if ann.mine(RECEIPT_CHECK, p.value)
+            p.value for p in ann.board.posted(RECEIPT, MODEL) if ann.mine(RECEIPT_CHECK, p.value)
         ]
         assert judged == [good]
 

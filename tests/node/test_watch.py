@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import structlog
 
-from datanet.manifest import datanet_id, make_manifest
+from datanet.manifest import make_manifest, manifest_id
 from node import data, learn, watch
 from node.context import START, Context
 from node.mail import LIFETIME_S
@@ -213,23 +213,24 @@ def test_letters_that_are_needed_are_sent_again(monkeypatch: pytest.MonkeyPatch)
 def test_a_name_on_chain_is_learnt_from_a_blob_when_its_letter_is_gone() -> None:
     async def scene(world: World, ann: Context, bob: Context) -> None:
         datanet = await data.found(ann, "kjv", "open", "PD", "a text")
-        await world.until(lambda: bob.mail.learnt(DatanetRecord, datanet), 30, "not learnt")
+        content = manifest_id(make_manifest("kjv", 1, "open", "PD", "a text"))
+        await world.until(lambda: bob.mail.learnt(DatanetRecord, content), 30, "not learnt")
         await world.clock.sleep(10)
         bob.mail._learnt.clear()
         bob.mail.drop(world.clock.now() + LIFETIME_S)
-        bob.seams.blobs._bodies.pop(datanet)  # type: ignore[attr-defined]
+        bob.seams.blobs._bodies.pop(content)  # type: ignore[attr-defined]
         assert bob.mail.bodies(DatanetRecord) == []
-        await world.until(lambda: bob.mail.learnt(DatanetRecord, datanet), 60, "not fetched")
+        await world.until(lambda: bob.mail.learnt(DatanetRecord, content), 60, "not fetched")
         assert data.names(bob)[datanet].name == "kjv"
 
     play(scene)
 
 
-def test_the_blob_of_a_datanet_has_its_id() -> None:
+def test_the_blob_of_a_manifest_has_its_id() -> None:
     record = make_manifest("kjv", 1, "open", "PD", "a text")
 
     async def scene(world: World, ann: Context, bob: Context) -> None:
-        assert ann.seams.blobs.put(learn.DATANET_TAG + pack(record)) == datanet_id(record)
+        assert ann.seams.blobs.put(learn.DATANET_TAG + pack(record)) == manifest_id(record)
 
     play(scene)
 

@@ -23,7 +23,7 @@ base = "{base}"
 datanets = ["{datanet}"]
 escrow = "100"
 """
-NO_ADAPTER = "ab" * 32
+NO_MODEL = "ab" * 32
 
 
 @pytest.fixture(scope="session")
@@ -231,14 +231,12 @@ def test_a_recipe_with_an_unknown_key(node: Node, filled: str, tmp_path: Path) -
     node.ask("job", "submit", str(path)).refuses("bad-recipe", "'colour'", "has the keys")
 
 
-@pytest.mark.parametrize(
-    ("adapter", "code"), [(NO_ADAPTER, "unknown-adapter"), ("kjv", "bad-adapter")]
-)
-def test_an_answer_of_an_unknown_adapter_is_refused(node: Node, adapter: str, code: str) -> None:
-    refused = node.ask("chat", adapter, "Who said it?", "--json")
-    refused.refuses(code, adapter[:8], "openledger job list")
+@pytest.mark.parametrize(("model", "code"), [(NO_MODEL, "unknown-model"), ("kjv", "bad-model")])
+def test_an_answer_of_an_unknown_model_is_refused(node: Node, model: str, code: str) -> None:
+    refused = node.ask("chat", model, "Who said it?", "--json")
+    refused.refuses(code, model[:8], "openledger job list")
     assert refused.out == ""
 
 
 def test_an_action_without_a_daemon_says_how_to_start_it(joined: Home) -> None:
-    command(joined, "chat", NO_ADAPTER, "Who?").refuses("no-daemon", f"{joined.path} run")
+    command(joined, "chat", NO_MODEL, "Who?").refuses("no-daemon", f"{joined.path} run")

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol import typed_data
+from protocol.ids import address_bytes, model_id
 from protocol.params import OPEN
 from settlement import claims, vouchers
 from tests.settlement.courtroom import SMALL_COURT, Courtroom
@@ -19,7 +20,8 @@ POOL = claims.GENESIS_POOL
 OWNERS = 4  # accounts 1..4 are registered operators, 1..3 sit on both quorums
 SALTS = [bytes([letter]) * 32 for letter in b"abcdef"]
 TASKS = [bytes([letter]) * 32 for letter in b"uvw"]
-ASSETS = [bytes([letter]) * 32 for letter in b"mn"]
+CONTENT = b"m" * 32
+ASSETS = sorted(model_id(address_bytes(who), CONTENT) for who in ACCOUNTS[1:3])
 
 
 class Story:
@@ -311,9 +313,10 @@ class Story:
         self.pair.write(who, "AssetRegistry", "setPayout", op.which, ACCOUNTS[op.other])
 
     def do_model(self, op: Op) -> None:
-        args = (ASSETS[op.which % 2], [b"l" * 32] * op.other, op.amount % 2**16)
+        lineage = [(*ASSETS, b"l" * 32)[op.which % 3]] * op.other
+        args = (CONTENT, lineage, op.amount % 2**16)
         self.pair.write(op.who, "AssetRegistry", "registerModel", *args)
-        args = (ASSETS[op.which % 2], op.other)
+        args = (SALTS[op.which % 2], op.other)
         self.pair.write(op.who, "AssetRegistry", "registerDatanet", *args)
 
     def do_transfer(self, op: Op) -> None:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from protocol import merkle, typed_data
+from protocol.ids import address_bytes, datanet_id, model_id
 from protocol.params import OPEN
 from settlement import claims, vouchers
 from tests.contracts.scene import EVIDENCE, TASK, UNIT, Scene
 from tests.settlement.pair import ACCOUNTS, KEYS, PARAMS
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "settlement.json"
-ASSET = b"m" * 32
+ASSET, CONTENT = b"m" * 32, b"c" * 32
 HASHES = {"keccak256": merkle.keccak256, "blake3": merkle.blake3}
 
 
@@ -57,6 +58,16 @@ def vectors(scene: Scene) -> dict[str, Any]:
             },
             "pot": {"funder": ACCOUNTS[0], "salt": b"j" * 32, "id": scene.job},
             "unit": {"operator": ACCOUNTS[4], "task": TASK, "id": UNIT},
+            "datanet": {
+                "operator": ACCOUNTS[1],
+                "content": CONTENT,
+                "id": datanet_id(address_bytes(ACCOUNTS[1]), CONTENT),
+            },
+            "model": {
+                "operator": ACCOUNTS[1],
+                "content": CONTENT,
+                "id": model_id(address_bytes(ACCOUNTS[1]), CONTENT),
+            },
             "commit": {
                 "digest": epoch.digest(domains["AttributionPool"]),
                 "arguments": scene.commit_args(epoch),
@@ -89,6 +100,9 @@ def test_the_contracts_accept_the_vectors() -> None:
     scene, known = Scene(), json.loads(VECTORS.read_text())
     assert scene.read("AttributionPool", "potId", ACCOUNTS[0], b"j" * 32) == raw(known["pot"]["id"])
     assert scene.read("AttributionPool", "unitId", ACCOUNTS[4], TASK) == raw(known["unit"]["id"])
+    for kind in ("datanet", "model"):
+        said = scene.read("AssetRegistry", f"{kind}Id", known[kind]["operator"], CONTENT)
+        assert said == raw(known[kind]["id"])
     struct, draws, signatures = known["commit"]["arguments"]
     scene.anchor()
     scene.done(2, "Arbiter", "accuse", UNIT, b"B".ljust(32, b"\x00"), EVIDENCE)

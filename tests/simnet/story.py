@@ -156,15 +156,12 @@ async def _failed(world: World, told: Told) -> None:
 
 async def _publish(cast: Cast, world: World) -> None:
     founder = world.nodes[cast.members[0].name]
-    datanets = list(dict.fromkeys(part.datanet for part in cast.parts))
-    for name in datanets:
+    datanets = set()
+    for name in dict.fromkeys(part.datanet for part in cast.parts):
         kind = "private" if name == cast.private else "open"
-        await data.found(founder, name, kind, "PD", "a test's texts")
+        datanets.add(await data.found(founder, name, kind, "PD", "a test's texts"))
     await world.until(
-        lambda: all(
-            len(data.names(ctx)) == len(ctx.board.datanets) == len(datanets)
-            for ctx in world.nodes.values()
-        ),
+        lambda: all(data.names(ctx).keys() == datanets for ctx in world.nodes.values()),
         120,
         "the Datanets are not known everywhere",
     )
@@ -181,7 +178,7 @@ async def _revealed(world: World, ctx: Context, count: int) -> None:
     def done() -> bool:
         shards = [shard for shard in ctx.board.shards.values() if shard.reveal is not None]
         return len(shards) == count and all(
-            data.held(ctx, shard) or ctx.board.datanets[shard.datanet] == PRIVATE
+            data.held(ctx, shard) or ctx.board.datanets[shard.datanet].data_class == PRIVATE
             for shard in shards
         )
 
@@ -208,9 +205,9 @@ async def _submit(cast: Cast, world: World) -> jobs.Job:
 
 async def _ask(world: World, job: jobs.Job) -> Receipt:
     builder = world.nodes[next(iter(world.nodes))]
-    adapter = jobs.finished(builder, job, job.last_round)
-    assert adapter is not None
-    _, receipt = await serve.ask(builder, adapter.value, PROMPT, 16)
+    model = jobs.model_of(builder, job)
+    assert model is not None
+    _, receipt = await serve.ask(builder, model, PROMPT, 16)
     return receipt
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from node.context import Context
 from node.jobs import Assigned, Job, entry_of
 from protocol import roles
-from protocol.ids import address_bytes, checksum, topic
+from protocol.ids import address_bytes, checksum, datanet_id, topic
 from protocol.messages import JobSpec, judged
 from protocol.possession import possession
 from protocol.seams import Event
@@ -19,8 +19,9 @@ from settlement.models.registry import AssetRegistry
 from tasks.board import HANDED_BACK, SETTLED, Board
 
 ANN, BOB, CYD = (bytes([n]) * 20 for n in (1, 2, 3))
-PEER, POT, UNIT, DATANET = b"k" * 32, b"p" * 32, b"u" * 32, b"d" * 32
+PEER, POT, UNIT, CONTENT = b"k" * 32, b"p" * 32, b"u" * 32, b"d" * 32
 VALUE, OTHER = b"v" * 32, b"w" * 32
+DATANET = datanet_id(ANN, CONTENT)
 EXPIRED = 1
 
 
@@ -49,6 +50,11 @@ class Chain:
         """Register the peer key of a seed, with its proof."""
         self.post("node-proof", *_proof(seed, operator))
         return self.post("node", public_key(seed), operator, bits(*names))
+
+    def found(self, data_class: int = 0) -> None:
+        """ANN's Datanet."""
+        self.own(ANN, BOB)
+        self.emit("DatanetRegistered", id=DATANET, owner=0, content=CONTENT, dataClass=data_class)
 
     def own(self, *operators: bytes) -> None:
         for index, operator in enumerate(operators):
@@ -150,7 +156,7 @@ def test_a_shard_needs_a_registered_datanet_and_counts_once() -> None:
     chain = Chain()
     chain.post("shard", DATANET, ANN)
     assert chain.board.shards == {}
-    chain.emit("DatanetRegistered", id=DATANET, dataClass=0, owner=0)
+    chain.found()
     chain.post("shard", DATANET, ANN)
     chain.post("shard", DATANET, BOB)  # the same commitment again is a copy
     assert [s.owner for s in chain.board.shards.values()] == [ANN]
@@ -159,7 +165,7 @@ def test_a_shard_needs_a_registered_datanet_and_counts_once() -> None:
 
 def test_only_its_owner_reveals_a_shard_and_only_once() -> None:
     chain = Chain()
-    chain.emit("DatanetRegistered", id=DATANET, dataClass=0, owner=0)
+    chain.found()
     chain.post("shard", DATANET, ANN)
     chain.post("reveal", VALUE, BOB, b"b" * 32)
     assert chain.board.shards[VALUE].reveal is None
@@ -169,13 +175,6 @@ def test_only_its_owner_reveals_a_shard_and_only_once() -> None:
     assert reveal is not None
     assert reveal.value == b"a" * 32
     assert chain.board.ignored["reveal-without-commitment"] == 2
-
-
-def test_the_first_registration_sets_a_datanets_class() -> None:
-    chain = Chain()
-    chain.emit("DatanetRegistered", id=DATANET, dataClass=2, owner=0)
-    chain.emit("DatanetRegistered", id=DATANET, dataClass=0, owner=1)
-    assert chain.board.datanets == {DATANET: 2}
 
 
 # -- agreement ---

@@ -13,8 +13,7 @@ from tests.tasks.test_board import ANN, BOB, CYD, DATANET, OTHER, POT, UNIT, VAL
 
 def told(chain: Chain) -> None:
     """A history that touches entries of every kind that later events change."""
-    chain.own(ANN, BOB)
-    chain.emit("DatanetRegistered", id=DATANET, dataClass=0)
+    chain.found()
     chain.emit("StakeDeposited", operator=ANN, amount=50)
     pot = {"unitPay": 1, "unitSeconds": 9, "spec": VALUE}
     chain.emit("PotFunded", pool=bytes(32), pot=POT, funder=BOB, amount=5, **pot)

@@ -12,20 +12,19 @@ import {Contracts} from "./Contracts.sol";
 contract FeesProof is Contracts {
     uint256 private constant KEY = 7;
     uint256 private constant LEAST = 200;
-    bytes32 private constant ASSET = "asset";
     address private constant HOST = address(0x6001);
     address private constant HOST_PAYOUT = address(0x5003);
 
     InferenceChannels private _channels;
     bytes32 private _channel;
+    bytes32 private _asset;
 
     function setUp() public {
         deploy();
         _channels = new InferenceChannels(token, registry, pool, rules, TREASURY, 15);
-        registry.registerModel("parent", new bytes32[](0), 300);
         bytes32[] memory lineage = new bytes32[](1);
-        lineage[0] = "parent";
-        registry.registerModel(ASSET, lineage, 0);
+        lineage[0] = registry.registerModel("parent", new bytes32[](0), 300);
+        _asset = registry.registerModel("asset", lineage, 0);
         vm.prank(HOST);
         registry.registerOwner(HOST_PAYOUT);
         address payer = vm.addr(KEY);
@@ -53,14 +52,14 @@ contract FeesProof is Contracts {
     function _swept(uint16 fee) private {
         vm.assume(fee >= LEAST && fee < LEAST + 10_000);
         IInferenceChannels.Usage[] memory usage = new IInferenceChannels.Usage[](1);
-        usage[0] = IInferenceChannels.Usage(ASSET, 1, fee);
+        usage[0] = IInferenceChannels.Usage(_asset, 1, fee);
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(
             KEY,
             Typed.voucher(address(_channels), _channel, fee, usage)
         );
         _channels.claim(_channel, fee, usage, abi.encodePacked(r, s, v));
         IInferenceChannels.Booked[] memory parts = new IInferenceChannels.Booked[](1);
-        parts[0] = IInferenceChannels.Booked(ASSET, 1);
+        parts[0] = IInferenceChannels.Booked(_asset, 1);
         _channels.sweep(_channel, parts);
     }
 }

@@ -59,18 +59,13 @@ contract ChannelsTest is ChannelsScene {
     function testFuzz_the_parts_of_a_fee_are_the_fee(uint256 fee, uint256 royalty, uint256 shares) public {
         fee = within(fee, 1, 10 * OPEN);
         uint32 version = _voted(shares);
-        bytes32[] memory lineage = new bytes32[](1);
-        lineage[0] = SECOND;
-        vm.prank(account(2));
-        registry.registerModel(SECOND, new bytes32[](0), uint16(within(royalty, 0, 10_000)));
-        vm.prank(account(3));
-        registry.registerModel(FIRST, lineage, 0);
+        bytes32 model = _registered(uint16(within(royalty, 0, 10_000)));
         uint256 treasury = token.balanceOf(channels.treasury()); // which is also account 4's payout
         IInferenceChannels.Usage[] memory usage = _usage(fee, 0);
-        usage[0].ruleVersion = version;
+        (usage[0].asset, usage[0].ruleVersion) = (model, version);
         _claim(fee, usage);
         IInferenceChannels.Booked[] memory parts = new IInferenceChannels.Booked[](1);
-        parts[0] = IInferenceChannels.Booked(FIRST, version);
+        parts[0] = IInferenceChannels.Booked(model, version);
         channels.sweep(_channel, parts);
         IRuleRegistry.Rules memory r = rules.rulesOf(version);
         uint256 host = token.balanceOf(account(5));
@@ -98,6 +93,15 @@ contract ChannelsTest is ChannelsScene {
         uint256 before = token.balanceOf(account(PAYER));
         channels.close(_channel);
         check(token.balanceOf(account(PAYER)) == before + 9 * OPEN, "the rest goes back");
+    }
+
+    /// @dev Account 3's model with an ancestor of account 2's: one content, two models.
+    function _registered(uint16 royalty) private returns (bytes32) {
+        bytes32[] memory lineage = new bytes32[](1);
+        vm.prank(account(2));
+        lineage[0] = registry.registerModel(FIRST, new bytes32[](0), royalty);
+        vm.prank(account(3));
+        return registry.registerModel(FIRST, lineage, 0);
     }
 
     /// @dev Shares of a fee within the rails, in force now.
