@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
-from node import data, losses
+from node import data, jobs, losses
 from node.context import Context
 from node.published import read_queries, read_rows, read_scores
 from node.together import together
@@ -63,12 +63,11 @@ async def _advance_rows(ctx: Context, item: Finished) -> None:
         return
     dataset = await data.dataset(ctx, item.job)
     records = await data.all_rows(ctx, item.job)
-    await ctx.fetch(item.adapter)
+    await jobs.fetch_adapter(ctx, item.job, item.adapter)
     ids = tuple(row.record for row in dataset.rows)
     ctx.note("attribute", f"computing {len(ids)} gradient rows")
     found = await together([partial(_rows, ctx, item, records, part) for part in _parts(len(ids))])
     blob = ctx.put(RowsBody(item.job.id, item.adapter, ids, tuple(chain.from_iterable(found))))
-    await ctx.share(blob)
     receipt = await ctx.post(ROWS, item.job.id, blob)
     await ctx.reached(receipt.block)
     ctx.note("attribute", "committed the rows; the queries may open")
@@ -108,7 +107,6 @@ async def _advance_scores(ctx: Context, item: Finished) -> None:
         return
     result = await _scores(ctx, item, turn, turn.rows, turn.opening)
     value = ctx.put(result)
-    await ctx.share(value, result.evidence, result.index)
     receipt = await ctx.post(SCORES, item.job.id, value)
     await ctx.reached(receipt.block)
     ctx.note("attribute", "published integer scores and their evidence")

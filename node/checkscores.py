@@ -5,7 +5,7 @@ cannot be fetched leaves the verifier silent, and silence lets the next worker t
 """
 
 from attribution.agree import draw_rows, judge, score_ppm
-from node import data, losses
+from node import data, jobs, losses
 from node.context import Context
 from node.published import read_queries, read_rows, read_scores
 from node.turns import Finished, Turn, current, finished_jobs
@@ -35,7 +35,6 @@ async def _advance(ctx: Context, item: Finished) -> None:
     ctx.note("verify", f"re-computing sampled rows of job {short(item.job.id)}")
     finding = await _find(ctx, item, turn, turn.scores)
     blob = ctx.put(finding)
-    await ctx.share(blob)
     code = finding.finding or "ok"
     name = judged(SCORED, code).rstrip(b"\x00").decode()
     receipt = await ctx.post(name, turn.scores.value, blob)
@@ -117,7 +116,7 @@ async def _recompute(
     chosen = tuple(rows.rows[i] for i in positions)
     for blob in (*chosen, body.evidence):
         await ctx.fetch(blob, post.operator)
-    await ctx.fetch(item.adapter)
+    await jobs.fetch_adapter(ctx, item.job, item.adapter)
     spec = item.job.spec
     request = CheckRows(
         base=spec.base,

@@ -1,7 +1,7 @@
 """What every stage works with: the six seams, the keys, the board, the mail and the node's own notes.
 
 A stage reads the board and acts once; ``did``/``done`` in the journal keep it from acting twice, also
-after a restart. ``touch`` wakes all stages.
+after a restart. ``touch`` wakes the stages that wait for what changed.
 """
 
 from collections import OrderedDict, deque
@@ -48,6 +48,7 @@ MAX_BODY = 64 * 1024 * 1024
 START = Block(0, bytes(32), 0)  # nothing is folded yet
 TRAIL = 256  # a reorganisation deeper than so many looks at the chain unfolds everything
 OWN = ("session", "channel-locks")  # of ``private``: not derived from the chain
+OTHERS = 8  # peers that nobody named, asked for one blob
 FIRST_SOURCES = 3  # peers asked for a blob at once; when they fail the next wave is larger
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -155,6 +156,9 @@ class Context:
     peer_key: bytes = field(init=False)  # Ed25519
     _beacons: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
     _changed: trio.Event = field(default_factory=trio.Event)
+    _others: int = 0  # whose turn it is among connected peers that nobody named
+    _what: set[type | None] = field(default_factory=set)
+    _folded: trio.Event = field(default_factory=trio.Event)
 
     @property
     def params(self) -> Params:
@@ -219,10 +223,16 @@ class Context:
 
     # -- waking ---
 
-    def touch(self) -> None:
-        """Something changed: every waiting stage looks again."""
+    def touch(self, kind: type | None = None) -> None:
+        """Something changed: a message of a kind came, or (None) something that any stage may wait for."""
+        self._what.add(kind)
         self._changed.set()
         self._changed = trio.Event()
+
+    def take_changes(self) -> set[type | None]:
+        """What ``touch`` told since the last call."""
+        what, self._what = self._what, set()
+        return what
 
     async def changed(self, at_most: float) -> None:
         """Wait for ``touch``, at most so many seconds."""
@@ -278,6 +288,8 @@ class Context:
         """The board holds all events up to this block."""
         self.head = block
         self.trail.append(block)
+        self._folded.set()
+        self._folded = trio.Event()
         self.touch()
 
     def unwind(self, block: Block) -> None:
@@ -308,7 +320,7 @@ class Context:
     async def reached(self, block: int) -> None:
         """Wait until the board holds all events up to a block."""
         while self.head.number < block:
-            await self.changed(1.0)
+            await self._folded.wait()
 
     async def post(self, kind: str, subject: bytes, value: bytes) -> TxReceipt:
         """One CommitLog entry; ``kind`` may carry a finding (``verdict/ok``)."""
@@ -331,7 +343,7 @@ class Context:
         reached = await self.seams.transport.publish(self.network.topic, pack(envelope))
         if not reached:
             self.fail("gossip", PeerError("published-to-0-peers", type(body).__name__))
-        self.touch()
+        self.touch(type(body))
 
     async def share(self, *blobs: bytes) -> None:
         """Say that this node holds blobs.
@@ -353,11 +365,19 @@ class Context:
         return self.board.operator_of_peer(key_of_peer(peer))
 
     def sources(self, blob: bytes, first: Sequence[bytes] = ()) -> list[str]:
-        """Peers to ask for a blob: named operators, then who announced it, then anybody connected."""
-        connected = list(self.seams.transport.peers())
+        """Peers to ask for a blob: named operators, then who announced it, then some of the others.
+
+        Each time others, so that a body that is withheld does not cost a question to everybody.
+        """
+        connected = dict.fromkeys(self.seams.transport.peers())
         named = [peer for op in first if (peer := self.peer_of(op)) is not None]
-        order = dict.fromkeys([*named, *self.mail.hinting(blob), *connected])
-        return [peer for peer in order if peer in connected]
+        likely = dict.fromkeys(
+            peer for peer in (*named, *self.mail.hinting(blob)) if peer in connected
+        )
+        others = [peer for peer in connected if peer not in likely]
+        at = self._others % max(1, len(others))
+        self._others = at + OTHERS
+        return [*likely, *(*others[at:], *others[:at])[:OTHERS]]
 
     async def fetch(self, blob: bytes, *first: bytes, limit: int = MAX_BODY) -> bytes:
         """A blob's body, from here or from peers. Raises PeerError when nobody serves it."""

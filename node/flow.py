@@ -1,7 +1,8 @@
 """The story in order: every stage of the network, as what one node does about it.
 
 A stage looks at the board (what the chain says), the mail (what peers said) and its journal (what it did),
-acts at most once on each thing, and returns. It runs again whenever something changed. A node runs the
+acts at most once on each thing, and returns. It runs again whenever the chain moved on or a message came
+that it looks for. A node runs the
 stages of its roles; nobody coordinates them. This is the only place where stages meet.
 """
 
@@ -30,17 +31,22 @@ from node import (
 from node import guard as guarding
 from node import remember as remembering
 from node.context import Context
+from protocol.messages import BlobHint, EpochVote, NodeRecord, SlashVote, VoucherNote
 
 Act = Callable[[Context], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A step of the story and the roles that take part in it; no roles: every node."""
+    """A step of the story and the roles that take part in it; no roles: every node.
+
+    It looks again whenever the chain moved on. ``hears``: the messages that it looks for besides.
+    """
 
     name: str
     act: Act
     roles: tuple[str, ...] = ()
+    hears: tuple[type, ...] = ()
 
     def concerns(self, roles: tuple[str, ...]) -> bool:
         return not self.roles or any(role in self.roles for role in roles)
@@ -166,11 +172,11 @@ async def reclaim(ctx: Context) -> None:
 
 STAGES = (
     Stage("register", register),
-    Stage("reveal", reveal, ("contributor",)),
+    Stage("reveal", reveal, ("contributor",), (NodeRecord,)),
     Stage("hold", hold_shards, ("aggregator",)),
     Stage("train", train_units, ("worker",)),
     Stage("verify", verify_units, ("verifier",)),
-    Stage("rule", rule_disputes, ("verifier",)),
+    Stage("rule", rule_disputes, ("verifier",), (SlashVote,)),
     Stage("court", follow_cases),
     Stage("merge", merge_rounds, ("aggregator",)),
     Stage("models", register_models),
@@ -178,14 +184,17 @@ STAGES = (
     Stage("queries", open_queries, ("aggregator",)),
     Stage("scores", compute_scores, ("worker",)),
     Stage("check-scores", check_scores, ("verifier",)),
-    Stage("settle", settle, ("aggregator",)),
+    Stage("settle", settle, ("aggregator",), (EpochVote,)),
     Stage("propose-alone", propose_alone),
     Stage("guard", guard),
     Stage("claim", claim),
-    Stage("collect", collect, ("host",)),
+    Stage("collect", collect, ("host",), (VoucherNote,)),
     Stage("stock", stock, ("host",)),
     Stage("hosting", tend_hosts),
     Stage("check-receipts", check_receipts, ("verifier",)),
     Stage("remember", remember),
     Stage("reclaim", reclaim),
 )
+
+# Messages that only these stages look for, hints none: they only order sources. Any other wakes all stages.
+ONLY = frozenset({BlobHint, *(kind for stage in STAGES for kind in stage.hears)})

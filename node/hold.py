@@ -44,7 +44,6 @@ async def _hold(ctx: Context, entry: ShardEntry) -> None:
     whole = (entry.reveal.value, opened.reveal.training, opened.reveal.sealed)
     for blob in whole:
         ctx.seams.blobs.pin(blob)
-    await ctx.share(*whole)
     await ctx.post(HELD, entry.commitment, entry.reveal.value)
     ctx.private["judged-shards"].add(entry.commitment)
     ctx.note("hold", f"holds shard {short(entry.commitment)}")

@@ -206,7 +206,7 @@ async def take_voucher(ctx: Context, note: VoucherNote, payer: str) -> None:
         if ctx.board.models.get(note.asset) != ctx.board.index_of(address_bytes(payer)):
             raise PeerError("not-owner", f"{payer} does not own model {short(note.asset)}")
         await tabs.save(ctx, note.channel, HostedTab(voucher))
-    ctx.touch()
+    ctx.touch(VoucherNote)
 
 
 async def collect_hosting(ctx: Context, entry: ChannelEntry) -> None:

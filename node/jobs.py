@@ -175,6 +175,13 @@ def start_adapter(ctx: Context, job: Job, number: int) -> bytes:
     return before.value if before is not None else job.spec.start
 
 
+async def fetch_adapter(ctx: Context, job: Job, adapter: bytes) -> None:
+    """Have an adapter of a job here: its builder made the first one, the seats merged all others."""
+    seats = ctx.board.seats
+    holders = (job.spec.builder, *seats) if adapter == job.spec.start else seats
+    await ctx.fetch(adapter, *holders)
+
+
 def judging_over(ctx: Context, job: Job, number: int) -> bool:
     """Whether no verdict about a unit of a round can be in time any more."""
     at = opened(ctx, job, number)

@@ -35,7 +35,7 @@ async def held_out(ctx: Context, job: Job, adapter: bytes, texts: bytes) -> Micr
     """Loss of every text of a blob under an adapter; measured once."""
     known = _known(ctx)
     if (adapter, texts) not in known:
-        await ctx.fetch(adapter, job.spec.builder, *ctx.board.seats)
+        await jobs.fetch_adapter(ctx, job, adapter)
         request = Losses(job.spec.base, adapter, texts, job.spec.hyper.max_tokens)
         done = await ctx.seams.compute.run(request)
         assert isinstance(done, LossesDone)

@@ -91,7 +91,6 @@ async def _merge(ctx: Context, job: Job, number: int, found: dict[Assigned, Outc
         await _close(ctx, job, number, jobs.NO_ADAPTER)
         return
     result = await merged(ctx, job, number)
-    await ctx.share(result.adapter)
     ctx.note("merge", f"merged {len(chosen)} units of round {number + 1}")
     await _close(ctx, job, number, result.adapter)
 
@@ -121,7 +120,7 @@ async def _rerun(ctx: Context, job: Job, number: int, with_home: bool) -> Merged
         await ctx.fetch(entry.adapter, entry.operator)
         updates.append(Update(item.unit, entry.adapter))
     start = jobs.start_adapter(ctx, job, number)
-    await ctx.fetch(start, job.spec.builder)
+    await jobs.fetch_adapter(ctx, job, start)
     request = Merge(start, tuple(updates), momentum, job.spec.hyper)
     result = await ctx.seams.compute.run(request)
     assert isinstance(result, Merged)

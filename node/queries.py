@@ -32,7 +32,6 @@ async def _open(ctx: Context, item: Finished) -> None:
     if body is None:
         return
     blob = ctx.put(body)
-    await ctx.share(blob)
     receipt = await ctx.post(QUERIES, item.job.id, blob)
     await ctx.reached(receipt.block)
     ctx.note("queries", f"opened {len(body.records)} reserved records")

@@ -51,7 +51,7 @@ def signed_by(ctx: Context, receipt: Receipt, host: bytes) -> bool:
 
 async def make(ctx: Context, found: Attributed, asked: InferRequest) -> Receipt:
     """Answer, score, and sign. Raises ComputeError, PeerError."""
-    await ctx.fetch(found.item.adapter)
+    await jobs.fetch_adapter(ctx, found.item.job, found.item.adapter)
     answer = await _generate(ctx, found, found.item.adapter, asked)
     base = await _generate(ctx, found, None, asked)
     scores = await _scores(ctx, found, asked.prompt, answer.text)
@@ -231,7 +231,7 @@ async def _same(ctx: Context, found: Attributed, receipt: Receipt) -> bool:
         receipt.rule_version,
         UNSIGNED,
     )
-    await ctx.fetch(found.item.adapter)
+    await jobs.fetch_adapter(ctx, found.item.job, found.item.adapter)
     answer = await _generate(ctx, found, found.item.adapter, asked)
     if answer.text != receipt.answer:
         return False

@@ -4,7 +4,7 @@ from datanet import credit
 from node import committed, data, jobs
 from node.context import Context
 from node.jobs import Job
-from protocol.messages import EpochBody, Receipt
+from protocol.messages import RECEIPT, EpochBody, Receipt
 from tasks import draw
 from tasks.lifecycle import State
 
@@ -24,16 +24,27 @@ async def remember(ctx: Context) -> None:
 async def _write(ctx: Context, body: EpochBody) -> None:
     statements = []
     known = {job.id: job for job in jobs.jobs(ctx)}
+    hosts = _hosts(ctx)
     for pot in body.pots:
         statements += credit.earned_rows(pot)
         if pot.kind == "answer":
-            receipt = await ctx.fetch_value(Receipt, pot.subject)
+            receipt = await ctx.fetch_value(Receipt, pot.subject, *hosts.get(pot.subject, ()))
             statements += credit.answer_rows(pot.subject, receipt.records)
         elif pot.subject in known:
             statements += await _rounds(ctx, known[pot.subject])
     await ctx.seams.store.transaction(statements)
     await ctx.did(f"credit/{body.epoch}")
     ctx.note("credit", f"wrote the credit map of epoch {body.epoch}")
+
+
+def _hosts(ctx: Context) -> dict[bytes, tuple[bytes, ...]]:
+    """Who posted each receipt."""
+    return {
+        post.value: (post.operator,)
+        for (kind, _), posts in ctx.board.posts.items()
+        if kind == RECEIPT
+        for post in posts
+    }
 
 
 async def _rounds(ctx: Context, job: Job) -> list[credit.Statement]:

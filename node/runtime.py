@@ -1,7 +1,6 @@
 """One running node over any six seams: handlers registered, stages looping. Daemon and simnet share it."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -9,7 +8,7 @@ import trio
 
 from node import keep, learn, serve, sync, tabs, train, watch
 from node.context import Context, Keys, Network, Pace, Seams
-from node.flow import STAGES, Stage
+from node.flow import ONLY, STAGES, Stage
 from node.mail import Mail
 from p2p.exchange import Exchange
 from protocol.errors import OpenLedgerError
@@ -90,11 +89,10 @@ async def run(ctx: Context, *, task_status: Started = trio.TASK_STATUS_IGNORED) 
         nursery.start_soon(learn.learn_bodies, ctx)
         if ctx.datanets:
             nursery.start_soon(keep.keep_datanets, ctx)
-        pulse = Pulse()
-        for stage in STAGES:
-            if stage.concerns(ctx.roles):
-                nursery.start_soon(_loop, ctx, stage, pulse)
-        nursery.start_soon(_beat, ctx, pulse)
+        alarms = {stage: Alarm() for stage in STAGES if stage.concerns(ctx.roles)}
+        for stage, alarm in alarms.items():
+            nursery.start_soon(_loop, ctx, stage, alarm)
+        nursery.start_soon(_beat, ctx, alarms)
         task_status.started()
 
 
@@ -102,40 +100,39 @@ async def _hear(ctx: Context, peer: str, topic: str, body: bytes) -> None:
     await watch.hear(ctx, peer, body)
 
 
-@dataclass(slots=True)
-class Pulse:
-    """What all stages of a node wait for; one task minds the time for all of them."""
+class Alarm:
+    """Wakes one stage; what rings while the stage is at work is heard when it is done."""
 
-    beats: int = 0
-    _next: trio.Event = field(default_factory=trio.Event)
+    def __init__(self) -> None:
+        self._rung = trio.Event()
 
-    def beat(self) -> None:
-        """Let every stage look."""
-        self.beats += 1
-        self._next.set()
-        self._next = trio.Event()
+    def ring(self) -> None:
+        self._rung.set()
 
-    async def after(self, seen: int) -> None:
-        """Wait for a beat after the ``seen``-th."""
-        if self.beats == seen:
-            await self._next.wait()
+    async def wait(self) -> None:
+        await self._rung.wait()
+        self._rung = trio.Event()
 
 
-async def _beat(ctx: Context, pulse: Pulse) -> None:
-    """A beat after each change; what changes in the rest before it is seen with it."""
+async def _beat(ctx: Context, alarms: dict[Stage, Alarm]) -> None:
+    """Wake stages after each change; what changes in the rest before it is seen with it."""
+    clock, last = ctx.seams.clock, ctx.seams.clock.monotonic()
     while True:
-        await ctx.changed(ctx.pace.tick)
-        await ctx.seams.clock.sleep(ctx.pace.rest)
-        pulse.beat()
+        await ctx.changed(max(0.0, last + ctx.pace.tick - clock.monotonic()))
+        await clock.sleep(ctx.pace.rest)
+        what, now = ctx.take_changes(), clock.monotonic()
+        every = now >= last + ctx.pace.tick or not what <= ONLY
+        last = now if every else last
+        for stage, alarm in alarms.items():
+            if every or not what.isdisjoint(stage.hears):
+                alarm.ring()
 
 
-async def _loop(ctx: Context, stage: Stage, pulse: Pulse) -> None:
+async def _loop(ctx: Context, stage: Stage, alarm: Alarm) -> None:
     while True:
-        seen = pulse.beats
         if not ctx.standby:
             try:
                 await stage.act(ctx)
             except OpenLedgerError as error:
                 ctx.fail(stage.name, error)
-        await trio.lowlevel.checkpoint()  # a stage that had nothing to wait for lets others run
-        await pulse.after(seen)
+        await alarm.wait()

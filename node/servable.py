@@ -3,6 +3,7 @@
 A host fetches what it will serve as soon as it is there: whoever computed it may be gone when it is asked.
 """
 
+from node import jobs
 from node.attribute import Attributed, Finished, attributed, finished_jobs
 from node.context import Context
 from protocol.errors import PeerError
@@ -31,5 +32,5 @@ async def stock(ctx: Context) -> None:
 async def _hold(ctx: Context, item: Finished) -> None:
     found = await attributed(ctx, item)
     if found is not None:
-        await ctx.fetch(item.adapter)
+        await jobs.fetch_adapter(ctx, item.job, item.adapter)
         await ctx.fetch(found.body.index, found.post.operator)

@@ -93,7 +93,6 @@ async def _serve(
     now = int(ctx.seams.clock.now())
     tab = HostTab(sums, voucher, asked.request, asked.model, answer, False, now)
     await tabs.save(ctx, asked.channel, tab)
-    await ctx.share(answer.receipt)
     await ctx.attempt("serve", _publish, tab)
     ctx.note(
         "serve",
@@ -155,7 +154,7 @@ async def serve_voucher(ctx: Context, peer: str, request: bytes) -> bytes:
             voucher = SignedVoucher(note.channel, note.cumulative, tab.sums, note.signature)
             verify_voucher(voucher, ctx.contract_domain("InferenceChannels"), channel.payer)
             await tabs.save(ctx, note.channel, replace(tab, voucher=voucher, acknowledged=True))
-    ctx.touch()
+    ctx.touch(VoucherNote)
     return b""
 
 

@@ -5,7 +5,9 @@ file is held exclusively: a second node with the same home is refused instead of
 """
 
 import sqlite3
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +22,7 @@ Statement = tuple[str, Sequence[Any]]
 Migrations = Sequence[Sequence[str]]
 
 BUSY_SECONDS = 2.0
+CHANGES = ("INSERT", "UPDATE", "DELETE", "REPLAC")
 PRAGMAS = (
     "PRAGMA locking_mode = EXCLUSIVE",
     "PRAGMA journal_mode = WAL",
@@ -86,6 +89,16 @@ async def open_store(path: Path, thread: AsyncioThread, migrations: Migrations) 
         await store.close()
         raise
     return store
+
+
+def batches(statements: Sequence[Statement]) -> Iterator[tuple[str, list[Sequence[Any]]]]:
+    """Runs of one and the same change, for which SQLite is asked once; all else one by one."""
+    for sql, run in groupby(statements, key=itemgetter(0)):
+        several = [args for _, args in run]
+        if sql.lstrip()[:6].upper() in CHANGES:
+            yield sql, several
+        else:
+            yield from ((sql, [args]) for args in several)
 
 
 def pending(version: int, migrations: Migrations, name: str) -> list[list[Statement]]:
@@ -155,8 +168,12 @@ async def _query(
 async def _transaction(connection: aiosqlite.Connection, statements: Sequence[Statement]) -> None:
     await connection.execute_fetchall("BEGIN IMMEDIATE")
     try:
-        for sql, args in statements:
-            await connection.execute_fetchall(sql, args)
+        for sql, several in batches(statements):
+            if len(several) == 1:
+                await connection.execute_fetchall(sql, several[0])
+            else:
+                async with connection.executemany(sql, several):
+                    pass
         await connection.execute_fetchall("COMMIT")
     finally:
         if connection.in_transaction:

@@ -128,7 +128,7 @@ async def _compute(
     ctx: Context, job: Job, number: int, item: Assigned
 ) -> tuple[Trained, "data.States"]:
     start = jobs.start_adapter(ctx, job, number)
-    await ctx.fetch(start, job.spec.builder)
+    await jobs.fetch_adapter(ctx, job, start)
     records, size = await data.training_set(ctx, job, home=item.home)
     beacon = await jobs.round_beacon(ctx, job, number)
     assert beacon is not None, "a unit is assigned by its round's beacon"
@@ -151,7 +151,6 @@ async def _publish(ctx: Context, body: UnitBody) -> None:
     blob = ctx.put(body)
     receipt = await ctx.post(UNIT, body.unit, blob)
     await ctx.reached(receipt.block)
-    await ctx.share(blob, body.adapter)
     loss = body.losses_micro[-1] / 1e6
     ctx.note(
         "train", f"anchored unit {short(body.unit)}: last loss {loss:.3f}, {body.tokens} tokens"

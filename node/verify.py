@@ -75,7 +75,7 @@ async def post_verdict(
     *,
     staked: bool = False,
 ) -> str:
-    """Sign, share and post the findings; the first bad one names the verdict.
+    """Sign and post the findings; the first bad one names the verdict.
 
     ``staked``: an accusation is made before the Arbiter, which locks our stake under it.
     """
@@ -88,7 +88,6 @@ async def post_verdict(
     )
     body = VerdictBody(entry.unit, ctx.operator, tuple(findings), ctx.sign(statement))
     blob = ctx.put(body)
-    await ctx.share(blob)
     receipt = await _post(ctx, kind, entry, code, blob, staked=staked)
     ctx.note("verify", f"{kind} on unit {short(entry.unit)}: {code}")
     await ctx.reached(receipt.block)
@@ -155,7 +154,7 @@ async def _check_whole(
 async def inspect(ctx: Context, job: Job, number: int, entry: UnitEntry) -> AdapterFacts | None:
     """Facts of a unit's adapter, which must be here; None when it is none of this job."""
     start = jobs.start_adapter(ctx, job, number)
-    await ctx.fetch(start, job.spec.builder)
+    await jobs.fetch_adapter(ctx, job, start)
     try:
         facts = await ctx.seams.compute.run(InspectAdapter(entry.adapter, start, job.spec.hyper))
     except ComputeError as error:
@@ -249,7 +248,7 @@ async def _gradient(
     hyper = job.spec.hyper
     batch = draw.batches(beacon, entry.unit, size, hyper.steps, hyper.batch)[step]
     start = jobs.start_adapter(ctx, job, number)
-    await ctx.fetch(start, job.spec.builder)
+    await jobs.fetch_adapter(ctx, job, start)
     request = Gradient(job.spec.base, start, state.w, records, batch, hyper, canonical)
     done = await ctx.seams.compute.run(request)
     assert isinstance(done, GradientDone)

@@ -142,18 +142,9 @@ def _take(ctx: Context, answer: SyncAnswer) -> int:
 
 
 def _accept(ctx: Context, raw: bytes) -> None:
-    """Keep one envelope; wake the stages if one of this node's roles waits for such a message."""
+    """Keep one envelope; wake the stages that wait for such a message."""
     letter = ctx.mail.accept(raw, ctx.seams.clock.now())
-    match letter.body:
-        case BlobHint():  # it only orders sources
-            return
-        case EpochVote() if "aggregator" not in ctx.roles:
-            return
-        case SlashVote() if "verifier" not in ctx.roles:
-            return
-        case NodeRecord() if ctx.board.shards and "contributor" not in ctx.roles:
-            return
-    ctx.touch()
+    ctx.touch(type(letter.body))
 
 
 async def serve_sync(ctx: Context, peer: str, request: bytes) -> bytes:

@@ -49,7 +49,7 @@ async def _place(ctx: Context, entry: UnitEntry) -> tuple[Job, int, Assigned] | 
 
 async def _exact(ctx: Context, job: Job, number: int, item: Assigned) -> Vector:
     start, hyper = jobs.start_adapter(ctx, job, number), job.spec.hyper
-    await ctx.fetch(start, job.spec.builder)
+    await jobs.fetch_adapter(ctx, job, start)
     records, size = await data.training_set(ctx, job)
     beacon = await jobs.round_beacon(ctx, job, number)
     assert beacon is not None, "a unit is assigned by its round's beacon"

@@ -19,7 +19,7 @@ from trio._core import _run
 from trio.testing import MockClock
 
 from datanet.blobs import MemoryBlobs
-from node.store import Migrations, Statement, pending, translated
+from node.store import Migrations, Statement, batches, pending, translated
 from protocol.errors import LocalError
 from protocol.ids import content_id
 from protocol.seams import Clock
@@ -244,20 +244,22 @@ class MemoryStore:
         self._end("COMMIT")
         self._connection.close()
 
-    def _cursor(self, sql: str, args: Sequence[Any]) -> sqlite3.Cursor:
+    def _cursor(self, sql: str, *several: Sequence[Any]) -> sqlite3.Cursor:
         try:
-            return self._connection.execute(sql, args)
+            if len(several) == 1:
+                return self._connection.execute(sql, several[0])
+            return self._connection.executemany(sql, several)
         except sqlite3.Error as error:
             raise translated(error, MEMORY) from error
 
     def _all_or_none(self, statements: Sequence[Statement]) -> int:
-        """The last statement's affected rows."""
+        """The rows that the last statements affected."""
         self._end("COMMIT")
         self._cursor("BEGIN IMMEDIATE", ())
         count = 0
         try:
-            for sql, args in statements:
-                count = max(0, self._cursor(sql, args).rowcount)
+            for sql, several in batches(statements):
+                count = max(0, self._cursor(sql, *several).rowcount)
         except BaseException:
             self._end("ROLLBACK")
             raise

@@ -47,15 +47,19 @@ class Source:
     def __init__(self, world: "World", name: str, lie: str = "") -> None:
         self.transport = MemoryTransport(world.network, name, world.clock)
         self.lie = lie
+        self.small: bytes | None = None  # what it serves in place of BODY
         self.chunks_asked: list[int] = []
+        self.manifests_asked = 0
         self.transport.handle(MANIFEST_PROTOCOL, self.manifest, 64)
         self.transport.handle(CHUNK_PROTOCOL, self.chunk, 64)
 
     @property
     def body(self) -> bytes:
-        return bytes(len(BODY)) if self.lie == "manifest" else BODY
+        body = BODY if self.small is None else self.small
+        return bytes(len(body)) if self.lie == "manifest" else body
 
     async def manifest(self, peer: str, body: bytes) -> bytes:
+        self.manifests_asked += 1
         if self.lie == "absent":
             raise PeerError("no-blob", "")
         if self.lie == "junk":
@@ -67,6 +71,8 @@ class Source:
     async def chunk(self, peer: str, body: bytes) -> bytes:
         want = unpack(WantChunk, body)
         self.chunks_asked.append(want.index)
+        if self.lie == "absent":
+            raise PeerError("no-blob", "")
         if self.lie == "slow":
             await trio.sleep(60)
         if self.lie == "dies" and len(self.chunks_asked) > 1:
@@ -173,8 +179,35 @@ async def test_a_blob_above_the_limit_is_not_fetched(autojump_clock: MockClock) 
     async with world.up() as names:
         with pytest.raises(PeerError):
             await world.exchange.fetch(BLOB, names, len(BODY) - 1)
-    assert world.sources[0].chunks_asked == []
+    assert world.sources[0].chunks_asked == [0] and not world.blobs.has(BLOB)
     assert world.exchange.counters()["exchange-too-large"] == 1
+
+
+async def test_a_body_of_one_chunk_takes_one_request_of_one_source(
+    autojump_clock: MockClock,
+) -> None:
+    world = World().add("", "")
+    small = BODY[:100]
+    for source in world.sources:
+        source.small = small
+    async with world.up() as names:
+        await world.exchange.fetch(content_id(small), names, MAX)
+    assert world.blobs.get(content_id(small)) == small
+    assert [source.chunks_asked for source in world.sources] == [[0], []]
+    assert [source.manifests_asked for source in world.sources] == [0, 0]
+
+
+@pytest.mark.parametrize("lie", ["chunk", "slow", "absent"])
+async def test_a_small_body_comes_from_the_others_when_the_first_fails(
+    lie: str, autojump_clock: MockClock
+) -> None:
+    world = World().add(lie, "")
+    small = BODY[:100]
+    for source in world.sources:
+        source.small = small
+    async with world.up() as names:
+        await world.exchange.fetch(content_id(small), names, MAX)
+    assert world.blobs.get(content_id(small)) == small
 
 
 @pytest.mark.parametrize("make", [lambda path: MemoryBlobs(), FileBlobs])

@@ -51,6 +51,21 @@ async def test_values_keep_their_types(store: Store) -> None:
     assert await store.query("SELECT amount FROM share WHERE amount IS NULL") == [(None,)]
 
 
+async def test_a_run_of_one_statement_keeps_its_place(store: Store) -> None:
+    """Many equal statements go to SQLite at once; what stands between them still comes between."""
+    rename = "UPDATE owner SET name = name || ?"
+    people = [(INSERT, (i, f"n{i}")) for i in range(1, 40)]
+    await store.transaction(
+        [*people, (rename, ("a",)), (rename, ("b",)), (INSERT, (40, "n40")), (rename, ("c",))]
+    )
+    assert sorted(row[0] for row in await store.query(NAMES)) == sorted(
+        [*(f"n{i}abc" for i in range(1, 40)), "n40c"]
+    )
+    with pytest.raises(LocalError):  # the last of a run fails: nothing of it stays
+        await store.transaction([(INSERT, (i, f"n{i}")) for i in (41, 42, 1)])
+    assert len(await store.query(NAMES)) == 40
+
+
 async def test_a_transaction_is_all_or_nothing(store: Store) -> None:
     await store.transaction([(INSERT, (1, "ada")), (INSERT, (2, "ben"))])
     with pytest.raises(LocalError) as caught:
