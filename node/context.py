@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import structlog
-import trio
 
 from bootstrap.reach import Reach
 from node import mail
 from node.mail import Mail
+from node.wakes import Wakes
 from p2p.exchange import Exchange
 from protocol.codec import pack, unpack
 from protocol.errors import OpenLedgerError, OperatorError, PeerError
@@ -155,10 +155,8 @@ class Context:
     operator: bytes = field(init=False)
     peer_key: bytes = field(init=False)  # Ed25519
     _beacons: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
-    _changed: trio.Event = field(default_factory=trio.Event)
+    wakes: Wakes = field(default_factory=Wakes)
     _others: int = 0  # whose turn it is among connected peers that nobody named
-    _what: set[type | None] = field(default_factory=set)
-    _folded: trio.Event = field(default_factory=trio.Event)
 
     @property
     def params(self) -> Params:
@@ -225,20 +223,11 @@ class Context:
 
     def touch(self, kind: type | None = None) -> None:
         """Something changed: a message of a kind came, or (None) something that any stage may wait for."""
-        self._what.add(kind)
-        self._changed.set()
-        self._changed = trio.Event()
-
-    def take_changes(self) -> set[type | None]:
-        """What ``touch`` told since the last call."""
-        what, self._what = self._what, set()
-        return what
+        self.wakes.tell(kind)
 
     async def changed(self, at_most: float) -> None:
         """Wait for ``touch``, at most so many seconds."""
-        event = self._changed
-        with trio.move_on_after(at_most):
-            await event.wait()
+        await self.wakes.changed(at_most)
 
     # -- notes ---
 
@@ -288,9 +277,7 @@ class Context:
         """The board holds all events up to this block."""
         self.head = block
         self.trail.append(block)
-        self._folded.set()
-        self._folded = trio.Event()
-        self.touch()
+        self.wakes.fold()
 
     def unwind(self, block: Block) -> None:
         """Forget what the chain said after a block, and all that was derived from it."""
@@ -320,7 +307,7 @@ class Context:
     async def reached(self, block: int) -> None:
         """Wait until the board holds all events up to a block."""
         while self.head.number < block:
-            await self._folded.wait()
+            await self.wakes.folded()
 
     async def post(self, kind: str, subject: bytes, value: bytes) -> TxReceipt:
         """One CommitLog entry; ``kind`` may carry a finding (``verdict/ok``)."""

@@ -10,6 +10,7 @@ from node import keep, learn, serve, sync, tabs, train, watch
 from node.context import Context, Keys, Network, Pace, Seams
 from node.flow import ONLY, STAGES, Stage
 from node.mail import Mail
+from node.wakes import Alarm
 from p2p.exchange import Exchange
 from protocol.errors import OpenLedgerError
 from protocol.signing import ed25519_of
@@ -100,27 +101,13 @@ async def _hear(ctx: Context, peer: str, topic: str, body: bytes) -> None:
     await watch.hear(ctx, peer, body)
 
 
-class Alarm:
-    """Wakes one stage; what rings while the stage is at work is heard when it is done."""
-
-    def __init__(self) -> None:
-        self._rung = trio.Event()
-
-    def ring(self) -> None:
-        self._rung.set()
-
-    async def wait(self) -> None:
-        await self._rung.wait()
-        self._rung = trio.Event()
-
-
 async def _beat(ctx: Context, alarms: dict[Stage, Alarm]) -> None:
     """Wake stages after each change; what changes in the rest before it is seen with it."""
     clock, last = ctx.seams.clock, ctx.seams.clock.monotonic()
     while True:
         await ctx.changed(max(0.0, last + ctx.pace.tick - clock.monotonic()))
         await clock.sleep(ctx.pace.rest)
-        what, now = ctx.take_changes(), clock.monotonic()
+        what, now = ctx.wakes.take(), clock.monotonic()
         every = now >= last + ctx.pace.tick or not what <= ONLY
         last = now if every else last
         for stage, alarm in alarms.items():
