@@ -60,11 +60,11 @@ async def _play(scenario: Scenario, seed: int) -> Ended:
         await _begin("job", scenario, world)
         await world.until(lambda: bool(builder.board.epochs), JOB_S, "the job was not settled")
         await _paid(world, builder)
-        last = jobs.finished(builder, job, job.last_round)
-        if last is None:
+        model = jobs.model_of(builder, job)
+        if model is None:
             raise TimeoutError(f"the job was settled without an adapter\n{world.state()}")
         await _begin("answer", scenario, world)
-        await serve.ask(builder, last.value, scenario.prompt, scenario.answer_tokens)
+        await serve.ask(builder, model, scenario.prompt, scenario.answer_tokens)
         await world.until(
             lambda: len(builder.board.epochs) > 1, ANSWER_S, "the fee was not settled"
         )
