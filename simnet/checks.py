@@ -19,9 +19,12 @@ from protocol.params import in_open
 from protocol.seams import TxReceipt
 from protocol.typed_data import address_of
 from simnet.coalitions import accounts, coalitions
-from simnet.oracle import faked
+from simnet.oracle import chance, faked, unseen
 from simnet.plan import Dice, Plan
 from simnet.world import World, key
+from tasks.entries import UnitEntry
+
+GARBAGE = 5  # noise earns at most one in so many of an equal part
 
 
 class Violated(Exception):
@@ -212,6 +215,7 @@ class Checks:
         self._exact(bodies)
         self._claims(reference, bodies)
         self._copies(reference)
+        self._garbage(reference, bodies)
         await self._delivered(reference, bodies)
         await self._no_gain(reference)
         await self._coalitions(reference, bodies)
@@ -272,6 +276,27 @@ class Checks:
             if 2 * theirs > own:
                 raise Violated("copies", f"{in_open(theirs)} for a copy of {in_open(own)}")
 
+    def _garbage(self, ctx: Context, bodies: list[EpochBody]) -> None:
+        """garbage: noise earns at most a fifth of what it would get if all records counted alike.
+
+        Of the pots that influence divided: where no record moved anything, tokens are paid.
+        """
+        noise = {s.owner for s in self.plan.shards if s.source.startswith("garbage:")}
+        indices = {ctx.board.index_of(self.world.machines[n].keys.operator) for n in noise}
+        equal = got = 0
+        for pot in (pot for body in bodies for pot in body.pots):
+            if not noise or not any(row.influence > 0 for row in pot.credits):
+                continue
+            self.seen["garbage"] += 1
+            rows = sum(row.owner in indices for row in pot.credits)
+            parts = [s for s in pot.shares if s.role == "contributor"]
+            equal += sum(s.amount for s in parts) * rows // len(pot.credits)
+            got += sum(s.amount for s in parts if s.owner in indices)
+        if GARBAGE * got > equal:
+            raise Violated(
+                "garbage", f"{in_open(got)} for noise, an equal part is {in_open(equal)}"
+            )
+
     def _first(self, ctx: Context, one: str, other: str) -> bool:
         """Whether the first shard that counts of one player stands before the other's."""
         order = [  # the board keeps chain order
@@ -329,18 +354,37 @@ class Checks:
 
     async def _no_gain(self, ctx: Context) -> None:
         """no-gain: whoever faked work did not gain by it: what units that are not what the task asks
-        for were paid is at most what their workers lost. All who faked are one coalition."""
-        gained = count = 0
+        for were paid is at most what their workers lost. All who faked are one coalition.
+
+        A unit that is false in steps that nobody was drawn for is paid; then the draw must have been
+        against its worker: the pay times the chance of that is at most the slash times the chance to
+        be drawn.
+        """
+        gained = 0
         for unit in ctx.board.units.values():
             name = self.names[unit.operator]
+            machine = self.world.machines[name]
             honest = name in self.plan.honest or not unit.root
-            if honest or not await faked(ctx, self.world.machines[name].blobs, unit):
+            if honest or not await faked(ctx, machine.blobs, unit):
                 continue
-            count += 1
+            self.seen["no-gain"] += 1
             outcome = ctx.outcomes.get(unit.unit)
-            if outcome is not None and outcome.state == "accepted":
+            if outcome is None or outcome.state != "accepted":
+                continue
+            steps = await unseen(ctx, machine.store, machine.blobs, unit)
+            if steps is None:
                 gained += ctx.board.pots[unit.pot].unit_pay
+            else:
+                self._by_luck(ctx, unit, steps)
         lost = sum(slash.amount for slash in ctx.board.slashes)
-        self.seen["no-gain"] += count
         if gained > lost:
             raise Violated("no-gain", f"{in_open(gained)} for faked units, {in_open(lost)} lost")
+
+    def _by_luck(self, ctx: Context, unit: UnitEntry, faked_steps: int) -> None:
+        self.seen["no-gain-by-luck"] += 1
+        pot = ctx.board.pots[unit.pot]
+        p = ctx.params_at(pot.time)
+        caught, every = chance(p.steps, p.samples, faked_steps)
+        pay, slash = pot.unit_pay * (every - caught), p.slash * caught
+        if pay > slash:
+            raise Violated("no-gain", f"faking {faked_steps} steps of {p.steps} pays on average")

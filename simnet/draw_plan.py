@@ -19,8 +19,11 @@ UNITS = 4  # further open units of a busy worker: a unit's stake is locked until
 OWNERS = 5  # of a Datanet
 CHEATS = ("lazy", "hasty", "junk", "withhold", "stuck", "scrap", "swapped", "equivocator")
 MORE = ("flipped", "stranger", "hidden")  # caught whichever steps are drawn, as all CHEATS are
+LUCKY = ("bent",)  # caught when the step that it faked is drawn
 SEATS = ("", "mute", "false-merge")  # of one aggregator; a quorum does without it
 HANDS = ("", "copycat", "sybil")
+APART = ("garbage", "fisher")  # beside all these: noise as records, a verifier that looks first
+APART_IN = 3  # each in one world of so many
 LARGE_EVERY = 48  # seeds
 BRIEF = {
     "steps": 4,
@@ -123,16 +126,17 @@ KINDS = (
 
 def small(seed: int, nodes: int, hours: float) -> Plan:
     """A world for a swarm: two jobs, one to three cheats, one to four faults of any kind; at times a bad
-    seat, a copycat, one hand with two names, a worker that is merely slow.
+    seat, a copycat, one hand with two names, noise, a fishing verifier, a worker that is merely slow.
     """
     dice = Dice(f"small/{seed}/{nodes}")
     names = tuple(f"n{i:02d}" for i in range(nodes))
     cheats = 1 + dice.number("how many cheat", 3)
     drawn = _players(dice, names, cheats)
-    actors = dice.order("actors", CHEATS + MORE)
+    actors = dice.order("actors", CHEATS + MORE + LUCKY)
     crooks = [p.name for p in drawn if p.actor]
     actor = dict(zip(crooks, actors, strict=False))
     hand, aside = _aside(dice, drawn)
+    hand, aside = _apart(dice, drawn, hand, aside)
     actor |= {p.name: aside[p.name] for p in drawn if aside.get(p.name)}
     players = tuple(replace(p, actor=actor.get(p.name, "")) for p in drawn)
     count = 1 + dice.number("how many faults", 4)
@@ -180,6 +184,23 @@ def _aside(dice: Dice, players: tuple[Player, ...]) -> tuple[tuple[Shard, ...], 
         hands = ((one, 0), (two, half))
         return tuple(Shard(n, "d00", "kjv", OWNERS, BOOKS, at, half) for n, at in hands), actor
     return (), actor
+
+
+def _apart(
+    dice: Dice, players: tuple[Player, ...], hand: tuple[Shard, ...], actor: dict[str, str]
+) -> tuple[tuple[Shard, ...], dict[str, str]]:
+    """With an owner of noise and a fishing verifier among those who do nothing else aside."""
+    left = [p for p in players[OWNERS:] if not p.actor and not actor.get(p.name)]
+    noisy, fishing = (not dice.number(name, APART_IN) for name in APART)
+    shards, actors = hand, dict(actor)
+    if noisy and left:
+        name = left.pop().name
+        actors[name] = "garbage"
+        shards += (Shard(name, "d00", "garbage:kjv", OWNERS + 1, BOOKS, 0, ROWS),)
+    able = [p.name for p in left if "verifier" in p.roles]
+    if fishing and able:
+        actors[able[0]] = "fisher"
+    return shards, actors
 
 
 def _fault(dice: Dice, players: tuple[Player, ...], kind: str, number: int) -> Fault:

@@ -16,7 +16,7 @@ from datanet.record import record_id
 from node import reveals
 from node.verify import _gradient as own_gradient
 from protocol.params import OPEN
-from simnet.draw_plan import calm
+from simnet.draw_plan import BOOKS, OWNERS, ROWS, calm
 from simnet.plan import Fault, Plan, Player, Posting, Shard
 from simnet.posters import Fisher
 from tasks.lifecycle import TABLE, Fact, State
@@ -90,6 +90,14 @@ def _copied() -> Plan:
     return replace(plan, players=players, shards=plan.shards + copies, postings=(posting,))
 
 
+def _noise() -> Plan:
+    """One owner of six hands in noise."""
+    plan = _plan("influence")
+    noise = Shard("n11", "d00", "garbage:kjv", OWNERS + 1, BOOKS, 0, ROWS)
+    players = tuple(replace(p, actor="garbage" if p.name == "n11" else "") for p in plan.players)
+    return replace(plan, players=players, shards=(*plan.shards, noise))
+
+
 def _silent_verifiers() -> Plan:
     """No verifier sees the chain while the units of cheating workers are judged."""
     plan = _workers("void rule", "hasty")
@@ -148,6 +156,15 @@ async def _all_due(ctx: Any, due: dict[bytes, Any], left: int) -> tuple[Any, ...
     return tuple(due[subject] for subject in sorted(due))
 
 
+def _all_alike(old: Old) -> New:
+    """Every record moves every query by the same."""
+
+    def influence(rows: Any, queries: Any, scores: Any, parties: Any) -> tuple[int, ...]:
+        return (1,) * len(rows)
+
+    return influence
+
+
 async def _fished(
     ctx: Any, job: Any, number: int, entry: Any, state: Any, step: int, **kw: Any
 ) -> bytes:
@@ -159,8 +176,9 @@ async def _fished(
     return seen.g
 
 
+FISHING = "commit-before-reveal"  # the attack of a plan's fishers
 ATTACKS: dict[str, tuple[tuple[str, Callable[[Old], New]], ...]] = {
-    "commit-before-reveal": (("node.verify:_gradient", lambda old: _fished),)
+    FISHING: (("node.verify:_gradient", lambda old: _fished),)
 }
 """What attackers do that is no actor of work or of posts; in place with and without the protection."""
 
@@ -201,7 +219,7 @@ MUTANTS = (
         (("node.verify:check_d", _always(True)),),
     ),
     Mutant(
-        "commit-before-reveal",
+        FISHING,
         "a verifier computes before it sees",
         "evidence",
         _fishing(),
@@ -236,6 +254,13 @@ MUTANTS = (
         (("datanet.precedence:place_all", _no_precedence),),
     ),
     Mutant(
+        "influence",
+        "what moves nothing earns nothing",
+        "garbage",
+        _noise(),
+        (("node.pots:job_influence", _all_alike),),
+    ),
+    Mutant(
         "stake-limit",
         "signers cannot move more than they can lose",
         "stake-limit",
@@ -264,6 +289,12 @@ MUTANTS = (
 
 async def _nothing(*args: Any) -> None:
     return None
+
+
+def of_plan(plan: Plan) -> str:
+    """The mutant to play a plan with: its own, else what its players attack with."""
+    fishers = any(player.actor == "fisher" for player in plan.players)
+    return plan.mutant or (ATTACK + FISHING if fishers else "")
 
 
 @contextmanager

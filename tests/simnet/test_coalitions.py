@@ -6,10 +6,12 @@ import pytest
 
 from simnet.actors import ACTORS, SLOW_S
 from simnet.coalitions import Account, coalitions
-from simnet.draw_plan import CHEATS, HANDS, MORE, SEATS, calm, draw_plan, small
+from simnet.draw_plan import APART, CHEATS, HANDS, LUCKY, MORE, SEATS, calm, draw_plan, small
+from simnet.oracle import chance
 from simnet.plan import Dice, Plan, Shard
 from simnet.play import play
 from simnet.posters import POSTERS
+from tasks import draw
 
 OF_SPLITS = 1.7  # docs/threats.md: what unlinked names gained at most
 
@@ -48,13 +50,29 @@ def test_coalitions_are_the_wrongdoers_each_alone_and_sets_of_anybody() -> None:
     assert found == list(coalitions(plan, Dice("x").number))
 
 
-def test_every_actor_that_needs_no_luck_is_drawn() -> None:
+def test_every_actor_is_drawn() -> None:
     drawn: set[str] = set()
     for seed in range(150):
         drawn |= {player.actor for player in small(seed, 12, 0.3).players}
-    assert drawn == {"", "slow", *CHEATS, *MORE, *SEATS, *HANDS}
-    # not drawn: ``bent`` is caught by chance of the drawn steps, the others are mutants' attackers
-    assert (set(ACTORS) | set(POSTERS)) - drawn == {"bent", "fisher", "garbage"}
+    assert drawn == {"", "slow", *CHEATS, *MORE, *LUCKY, *SEATS, *HANDS, *APART}
+    assert set(ACTORS) | set(POSTERS) <= drawn
+
+
+@pytest.mark.parametrize(
+    ("steps", "samples", "faked", "odds"), [(4, 2, 1, 0.5), (8, 2, 8, 1.0), (64, 4, 1, 1 / 16)]
+)
+def test_the_chance_to_be_drawn_is_that_of_the_draw(
+    steps: int, samples: int, faked: int, odds: float
+) -> None:
+    caught, every = chance(steps, samples, faked)
+    assert caught == round(odds * every)
+    tries = 4_000
+    drawn = (
+        draw.steps(b"b", bytes([i % 256]) * 31 + bytes([i // 256]), steps, samples)
+        for i in range(tries)
+    )
+    met = sum(any(step < faked for step in each) for each in drawn)
+    assert abs(met / tries - odds) < 0.03
 
 
 def test_the_slow_are_honest_and_may_miss_their_deadline() -> None:
