@@ -51,7 +51,7 @@ class FileBlobs:
         return blob
 
     def get(self, blob: bytes) -> bytes:
-        """The body. Raises LocalError: ``no-blob``, ``blob-corrupt`` (the file is kept)."""
+        """The body. Raises LocalError: ``no-blob``, ``blob-corrupt``."""
         try:
             body = self._path(blob).read_bytes()
         except FileNotFoundError as error:
@@ -82,6 +82,12 @@ class FileBlobs:
     def pin(self, blob: bytes) -> None:
         """Keep it for good: it is not evicted any more."""
         (self._cache / blob.hex()).unlink(missing_ok=True)
+
+    def discard(self, blob: bytes) -> None:
+        """Set a damaged body aside; people may look at what became of it."""
+        with suppress(FileNotFoundError):
+            self._path(blob).replace(self._aside / f"{blob.hex()}.damaged")
+            self.pin(blob)
 
     def _used(self, blob: bytes) -> None:
         """The last use of what may be evicted."""
@@ -180,6 +186,10 @@ class MemoryBlobs:
 
     def pin(self, blob: bytes) -> None:
         """Nothing to do: memory evicts nothing."""
+
+    def discard(self, blob: bytes) -> None:
+        """Forget a body."""
+        self._bodies.pop(blob, None)
 
     def draft(self, blob: bytes) -> "MemoryDraft":
         """The blob as far as it was written."""

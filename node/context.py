@@ -17,7 +17,7 @@ from node.mail import Mail
 from node.wakes import Wakes
 from p2p.exchange import Exchange
 from protocol.codec import pack, unpack
-from protocol.errors import OpenLedgerError, OperatorError, PeerError
+from protocol.errors import LocalError, OpenLedgerError, OperatorError, PeerError
 from protocol.ids import address_bytes, topic
 from protocol.messages import BlobHint
 from protocol.params import Params
@@ -368,8 +368,13 @@ class Context:
 
     async def fetch(self, blob: bytes, *first: bytes, limit: int = MAX_BODY) -> bytes:
         """A blob's body, from here or from peers. Raises PeerError when nobody serves it."""
-        if not self.seams.blobs.has(blob):
-            await self._bring(blob, self.sources(blob, first), limit)
+        if self.seams.blobs.has(blob):
+            try:
+                return self.seams.blobs.get(blob)
+            except LocalError as error:  # its file was damaged: others may have it whole
+                self.fail("blobs", error)
+                self.seams.blobs.discard(blob)
+        await self._bring(blob, self.sources(blob, first), limit)
         return self.seams.blobs.get(blob)
 
     async def _bring(self, blob: bytes, sources: Sequence[str], limit: int) -> None:

@@ -189,7 +189,7 @@ class Blobs(Protocol):
         ...
 
     def get(self, blob: bytes) -> bytes:
-        """The body. Raises LocalError ``no-blob``."""
+        """The body. Raises LocalError: ``no-blob``, ``blob-corrupt`` for bytes without its hash."""
         ...
 
     def part(self, blob: bytes, at: int, size: int) -> bytes:
@@ -200,6 +200,10 @@ class Blobs(Protocol):
 
     def pin(self, blob: bytes) -> None:
         """Keep a fetched blob for good; what was ``put`` stays anyhow."""
+        ...
+
+    def discard(self, blob: bytes) -> None:
+        """Forget a damaged body, so that it may be stored or fetched again; nothing for an absent one."""
         ...
 
     def draft(self, blob: bytes) -> Draft:

@@ -19,12 +19,14 @@ from protocol.params import in_open
 from protocol.seams import TxReceipt
 from protocol.typed_data import address_of
 from simnet.coalitions import accounts, coalitions
+from simnet.noise import noise
 from simnet.oracle import chance, faked, unseen
 from simnet.plan import Dice, Plan
+from simnet.trials import Trials
 from simnet.world import World, key
 from tasks.entries import UnitEntry
 
-GARBAGE = 5  # noise earns at most one in so many of an equal part
+GARBAGE = 3  # noise earns at most one in so many of an equal part: a tiny learner has few queries
 
 
 class Violated(Exception):
@@ -50,6 +52,7 @@ class Checks:
     _total: int = 0  # of the last epoch
     _accounts: list[str] = field(default_factory=list)
     _posted: dict[bytes, str] = field(default_factory=dict)  # verdict blob -> finding
+    _trials: Trials = field(default_factory=Trials)
 
     def __post_init__(self) -> None:
         self.names = {m.keys.operator: name for name, m in self.world.machines.items()}
@@ -61,7 +64,10 @@ class Checks:
         """Money and evidence."""
         self._money(receipt)
         for event in receipt.events:
+            self._trials.hear(event)
             match event.name:
+                case "EpochChallenged":
+                    self._challenge(event.args)
                 case "Slashed":
                     self._slash(event.args)
                 case "Committed":
@@ -123,8 +129,21 @@ class Checks:
                 "no-honest-slash", f"{who} lost stake for {bytes(args['unit']).hex()[:8]}"
             )
         evidence = args["evidence"]
-        if evidence not in self._posted or self._posted[evidence] == "ok":
+        upheld = self._trials.upheld(evidence)
+        if not upheld if upheld is not None else self._posted.get(evidence, "ok") == "ok":
             raise Violated("evidence", f"{who} was slashed without a guilty verdict")
+
+    def _challenge(self, args: dict[str, Any]) -> None:
+        """evidence: who honestly challenges an epoch has another one to show."""
+        self.seen["challenge"] += 1
+        name, evidence = self.names[address_bytes(str(args["challenger"]))], args["evidence"]
+        other = evidence != self._trials.committed[args["epoch"]]
+        if name in self.plan.honest and not (
+            self.world.machines[name].blobs.has(evidence) and other
+        ):
+            raise Violated(
+                "evidence", f"{name} challenged epoch {args['epoch']} and shows no other"
+            )
 
     def _post(self, args: dict[str, Any]) -> None:
         """evidence: a verdict's body is there, its author's, about that unit, and says the same."""
@@ -277,25 +296,14 @@ class Checks:
                 raise Violated("copies", f"{in_open(theirs)} for a copy of {in_open(own)}")
 
     def _garbage(self, ctx: Context, bodies: list[EpochBody]) -> None:
-        """garbage: noise earns at most a fifth of what it would get if all records counted alike.
-
-        Of the pots that influence divided: where no record moved anything, tokens are paid.
-        """
-        noise = {s.owner for s in self.plan.shards if s.source.startswith("garbage:")}
-        indices = {ctx.board.index_of(self.world.machines[n].keys.operator) for n in noise}
-        equal = got = 0
-        for pot in (pot for body in bodies for pot in body.pots):
-            if not noise or not any(row.influence > 0 for row in pot.credits):
-                continue
-            self.seen["garbage"] += 1
-            rows = sum(row.owner in indices for row in pot.credits)
-            parts = [s for s in pot.shares if s.role == "contributor"]
-            equal += sum(s.amount for s in parts) * rows // len(pot.credits)
-            got += sum(s.amount for s in parts if s.owner in indices)
-        if GARBAGE * got > equal:
-            raise Violated(
-                "garbage", f"{in_open(got)} for noise, an equal part is {in_open(equal)}"
-            )
+        """garbage: noise earns at most a third of what it would get if all records counted alike."""
+        owners = {s.owner for s in self.plan.shards if s.source.startswith("garbage:")}
+        indices = {ctx.board.index_of(self.world.machines[n].keys.operator) for n in owners}
+        found = noise(bodies, frozenset(index for index in indices if index is not None))
+        self.seen["garbage"] += found.pots if owners else 0
+        if GARBAGE * found.got > found.equal:
+            text = f"{in_open(found.got)} for noise, an equal part is {in_open(found.equal)}"
+            raise Violated("garbage", text)
 
     def _first(self, ctx: Context, one: str, other: str) -> bool:
         """Whether the first shard that counts of one player stands before the other's."""

@@ -20,10 +20,12 @@ OWNERS = 5  # of a Datanet
 CHEATS = ("lazy", "hasty", "junk", "withhold", "stuck", "scrap", "swapped", "equivocator")
 MORE = ("flipped", "stranger", "hidden")  # caught whichever steps are drawn, as all CHEATS are
 LUCKY = ("bent",)  # caught when the step that it faked is drawn
-SEATS = ("", "mute", "false-merge")  # of one aggregator; a quorum does without it
+SEATS = ("", "mute", "false-merge", "thief")  # of one aggregator; a quorum does without it
+QUORUM = ("n01", "n02")  # two of three seats; where the last one is a thief, both are
 HANDS = ("", "copycat", "sybil")
 APART = ("garbage", "fisher")  # beside all these: noise as records, a verifier that looks first
 APART_IN = 3  # each in one world of so many
+TRIALS = {"window_seconds": 40, "jury_seconds": 60}  # nodes look every 8 s at the latest
 LARGE_EVERY = 48  # seeds
 BRIEF = {
     "steps": 4,
@@ -156,7 +158,7 @@ def small(seed: int, nodes: int, hours: float) -> Plan:
             Posting(calm_again, builder, ("d00",), 301, 1),  # life returns after the last fault
         ),
         faults=faults,
-        params={**BRIEF, "rounds": 1, "workers": 4},
+        params={**BRIEF, **TRIALS, "rounds": 1, "workers": 4},
         pace={"chain": 4.0, "tick": 8.0, "rest": 0.5, "sync": 10.0, "keep": 30.0},
         wires={"mesh": 4},
     )
@@ -172,6 +174,8 @@ def _aside(dice: Dice, players: tuple[Player, ...]) -> tuple[tuple[Shard, ...], 
     one, two, *rest = (*dice.order("aside", free), "", "")
     lame = next((p.name for p in players if p.name in rest and "worker" in p.roles), "")
     actor = {seats[-1]: SEATS[dice.number("seat", len(SEATS))]}
+    if "thief" in actor.values():
+        actor = dict.fromkeys(QUORUM, "thief")
     if lame and dice.number("slow", 2):
         actor[lame] = "slow"
     hand = HANDS[dice.number("hand", len(HANDS))]

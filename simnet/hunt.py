@@ -14,7 +14,7 @@ from pathlib import Path
 from protocol.errors import OpenLedgerError
 from simnet.checks import Violated
 from simnet.draw_plan import draw_plan
-from simnet.mutants import ATTACK, MUTANTS
+from simnet.mutants import MUTANTS
 from simnet.plan import Plan
 from simnet.play import Ended, play
 
@@ -172,7 +172,7 @@ def found(name: str) -> tuple[Failure | None, Failure | None]:
     """(what the checkers find with a mutant's protection removed, and with it in place)."""
     mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
     broken = attempt(replace(mutant.plan, mutant=name))
-    intact = attempt(replace(mutant.plan, mutant=ATTACK + name))
+    intact = attempt(mutant.plan)
     return tuple(each if isinstance(each, Failure) else None for each in (broken, intact))  # type: ignore[return-value]
 
 

@@ -15,13 +15,13 @@ from datanet.precedence import PPM, Kept, Placed
 from datanet.record import record_id
 from node import reveals
 from node.verify import _gradient as own_gradient
+from protocol.messages import PotShares
 from protocol.params import OPEN
-from simnet.draw_plan import BOOKS, OWNERS, ROWS, calm
+from simnet.draw_plan import BOOKS, OWNERS, QUORUM, ROWS, calm
 from simnet.plan import Fault, Plan, Player, Posting, Shard
-from simnet.posters import Fisher
+from simnet.posters import Fisher, Thief
 from tasks.lifecycle import TABLE, Fact, State
 
-ATTACK = "attack "  # before a mutant's name: its attack, with the protection in place
 Old = Any
 New = Any
 
@@ -98,6 +98,14 @@ def _noise() -> Plan:
     return replace(plan, players=players, shards=(*plan.shards, noise))
 
 
+def _thieves() -> Plan:
+    """Two of three seats steal together; the second job gives the jury its time."""
+    plan = _plan("challenge")
+    players = tuple(replace(p, actor="thief" if p.name in QUORUM else "") for p in plan.players)
+    later = replace(plan.postings[0], at=240.0, escrow=301)
+    return replace(plan, players=players, postings=(*plan.postings, later))
+
+
 def _silent_verifiers() -> Plan:
     """No verifier sees the chain while the units of cheating workers are judged."""
     plan = _workers("void rule", "hasty")
@@ -165,6 +173,15 @@ def _all_alike(old: Old) -> New:
     return influence
 
 
+def _blind(old: Old) -> New:
+    """Nobody finds anything in an epoch."""
+
+    async def review(ctx: Any, entry: Any) -> Any:
+        return replace(await old(ctx, entry), fault="")
+
+    return review
+
+
 async def _fished(
     ctx: Any, job: Any, number: int, entry: Any, state: Any, step: int, **kw: Any
 ) -> bytes:
@@ -176,11 +193,39 @@ async def _fished(
     return seen.g
 
 
-FISHING = "commit-before-reveal"  # the attack of a plan's fishers
+def _stolen(old: Old) -> New:
+    """Thieves give the first epoch's contributors' shares to the last seat, and sign what the other proposes."""
+
+    async def due_pots(ctx: Any) -> dict[bytes, PotShares]:
+        due: dict[bytes, PotShares] = await old(ctx)
+        if not isinstance(ctx.seams.chain, Thief) or ctx.board.commits:
+            return due
+        thief = ctx.board.index_of(ctx.board.seats[-1])
+        return {subject: _grabbed(pot, thief) for subject, pot in due.items()}
+
+    return due_pots
+
+
+def _grabbed(pot: PotShares, thief: int) -> PotShares:
+    shares = [replace(s, owner=thief) if s.role == "contributor" else s for s in pot.shares]
+    return replace(pot, shares=tuple(shares))
+
+
+def _loyal(old: Old) -> New:
+    """Thieves do not tell on each other."""
+
+    async def review(ctx: Any, entry: Any) -> Any:
+        found = await old(ctx, entry)
+        return replace(found, fault="") if isinstance(ctx.seams.chain, Thief) else found
+
+    return review
+
+
 ATTACKS: dict[str, tuple[tuple[str, Callable[[Old], New]], ...]] = {
-    FISHING: (("node.verify:_gradient", lambda old: _fished),)
+    "fisher": (("node.verify:_gradient", lambda old: _fished),),
+    "thief": (("node.epoch:due_pots", _stolen), ("node.guard:review", _loyal)),
 }
-"""What attackers do that is no actor of work or of posts; in place with and without the protection."""
+"""What actors do that is neither work nor a post, by actor; in place with and without a protection."""
 
 MUTANTS = (
     Mutant(
@@ -219,7 +264,7 @@ MUTANTS = (
         (("node.verify:check_d", _always(True)),),
     ),
     Mutant(
-        FISHING,
+        "commit-before-reveal",
         "a verifier computes before it sees",
         "evidence",
         _fishing(),
@@ -271,6 +316,13 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "challenge",
+        "an epoch pays what its scores say",
+        "coalitions",
+        _thieves(),
+        (("node.guard:review", _blind),),
+    ),
+    Mutant(
         "availability",
         "silence is a finding",
         "no-gain",
@@ -291,18 +343,13 @@ async def _nothing(*args: Any) -> None:
     return None
 
 
-def of_plan(plan: Plan) -> str:
-    """The mutant to play a plan with: its own, else what its players attack with."""
-    fishers = any(player.actor == "fisher" for player in plan.players)
-    return plan.mutant or (ATTACK + FISHING if fishers else "")
-
-
 @contextmanager
-def removed(name: str) -> Iterator[None]:
-    """Within, the protection of a mutant is missing; '' removes none, ``attack NAME`` only attacks."""
-    patches = list(ATTACKS.get(name.removeprefix(ATTACK), ()))
-    if name and not name.startswith(ATTACK):
-        patches += next(mutant.patches for mutant in MUTANTS if mutant.name == name)
+def removed(plan: Plan) -> Iterator[None]:
+    """Within, a plan's actors attack, and the protection that it names is missing."""
+    actors = sorted({player.actor for player in plan.players})
+    patches = [patch for actor in actors for patch in ATTACKS.get(actor, ())]
+    if plan.mutant:
+        patches += next(mutant.patches for mutant in MUTANTS if mutant.name == plan.mutant)
     undo = [_patch(place, change) for place, change in patches]
     try:
         yield

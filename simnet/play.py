@@ -17,7 +17,7 @@ from simnet import texts
 from simnet.actors import actor
 from simnet.checks import Checks, Violated
 from simnet.faults import happen
-from simnet.mutants import of_plan, removed
+from simnet.mutants import removed
 from simnet.plan import Plan, Player, Posting, Shard
 from simnet.posters import POSTERS
 from simnet.seams import run_world
@@ -80,7 +80,7 @@ async def _play(plan: Plan) -> Ended:
     params = replace(SIMNET, **plan.params)  # type: ignore[arg-type]
     conditions, pace = replace(WIRED, **plan.wires), Pace(**plan.pace)  # type: ignore[arg-type]
     seed = f"{plan.scenario} {plan.seed}".encode()
-    with removed(of_plan(plan)):
+    with removed(plan):
         async with running(members(plan), params, seed, conditions, pace) as world:
             run = Run(plan, world)
             checks = Checks(plan, world)

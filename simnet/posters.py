@@ -76,13 +76,22 @@ class Fisher(Poster):
     """Marks a verifier that looks before it computes (``simnet/mutants.py``)."""
 
 
+class Thief(Poster):
+    """Marks a seat that signs what nobody derives (``simnet/mutants.py``)."""
+
+
+async def _as_it_is(entry: Entry, send: Send) -> TxReceipt:
+    return await send(entry)
+
+
 def fisher(chain: Chain) -> Chain:
     """Posts what it likes to post; how it fishes is an attack of its own."""
+    return Fisher(chain, _as_it_is)
 
-    async def change(entry: Entry, send: Send) -> TxReceipt:
-        return await send(entry)
 
-    return Fisher(chain, change)
+def thief(chain: Chain) -> Chain:
+    """Posts as others do; what it signs is an attack of its own."""
+    return Thief(chain, _as_it_is)
 
 
 def plain(chain: Chain) -> Chain:
@@ -95,6 +104,7 @@ POSTERS: dict[str, Posts] = {
     "false-merge": false_merge,
     "mute": mute,
     "fisher": fisher,
+    "thief": thief,
     "copycat": plain,
     "sybil": plain,
     "garbage": plain,

@@ -144,6 +144,7 @@ class Disk(MemoryBlobs):
     def __init__(self) -> None:
         super().__init__()
         self._last = b""
+        self._torn: set[bytes] = set()
 
     def put(self, body: bytes) -> bytes:
         """Store; the 32-byte id."""
@@ -155,7 +156,7 @@ class Disk(MemoryBlobs):
     def get(self, blob: bytes) -> bytes:
         """The body. Raises LocalError: ``no-blob``, ``blob-corrupt``."""
         body = super().get(blob)
-        if blob == self._last and content_id(body) != blob:
+        if blob in self._torn and content_id(body) != blob:
             raise LocalError("blob-corrupt", blob.hex())
         return body
 
@@ -183,9 +184,9 @@ class Disk(MemoryBlobs):
     def tear_last(self) -> None:
         """Half of the last blob reached the disk."""
         if self._last in self._bodies:
-            self._bodies[self._last] = self._bodies[self._last][
-                : len(self._bodies[self._last]) // 2
-            ]
+            self._torn.add(self._last)
+            body = self._bodies[self._last]
+            self._bodies[self._last] = body[: len(body) // 2]
 
 
 class SeededRandomness:

@@ -55,6 +55,16 @@ def test_a_draft_becomes_a_blob(make: Make, tmp_path: Path) -> None:
 
 
 @both
+def test_a_discarded_body_is_gone_until_it_is_stored_again(make: Make, tmp_path: Path) -> None:
+    blobs = make(tmp_path)
+    blob = blobs.put(b"body")
+    blobs.discard(blob)
+    blobs.discard(blob)
+    assert not blobs.has(blob)
+    assert blobs.get(blobs.put(b"body")) == b"body"
+
+
+@both
 def test_a_draft_is_forgotten(make: Make, tmp_path: Path) -> None:
     blobs = make(tmp_path)
     blobs.draft(bytes(32)).write(0, b"x")
@@ -112,6 +122,10 @@ def test_a_damaged_file_is_noticed(tmp_path: Path, damage: bytes) -> None:
     with pytest.raises(LocalError) as caught:
         blobs.get(blob)
     assert caught.value.code == "blob-corrupt"
+    blobs.discard(blob)
+    assert blobs.get(blobs.put(b"body")) == b"body"
+    (aside,) = (tmp_path / "aside").iterdir()
+    assert aside.read_bytes() == damage  # people may look at it
 
 
 def test_a_write_that_was_cut_off_leaves_no_blob(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from protocol.errors import LocalError
 from protocol.params import SIMNET
 from simnet.seams import run_world
 from simnet.world import Member, World, key, running
@@ -65,3 +66,19 @@ def test_waiting_in_vain_says_for_what_and_what_every_node_does() -> None:
             await world.until(lambda: False, 5, "no miracle")
 
     run_world(in_world, wait, seed=1)
+
+
+def test_a_torn_body_is_noticed_however_much_was_written_since_and_fetched_again() -> None:
+    async def tear(world: World) -> None:
+        ann, bob = world.nodes["ann"], world.nodes["bob"]
+        blob = ann.seams.blobs.put(b"a body of both")
+        assert bob.seams.blobs.put(b"a body of both") == blob
+        world.machines["bob"].blobs.tear_last()
+        bob.seams.blobs.put(b"another body")
+        with pytest.raises(LocalError, match="blob-corrupt"):
+            bob.seams.blobs.get(blob)
+        assert await bob.fetch(blob, ann.operator) == b"a body of both"
+        assert bob.failures["blob-corrupt"].count == 1
+        assert bob.seams.blobs.get(blob) == b"a body of both"
+
+    run_world(in_world, tear, seed=1)
