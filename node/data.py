@@ -283,8 +283,12 @@ def _placed(ctx: Context, shards: list[Opened], void: dict[bytes, str]) -> Datas
 
 
 def _row(record: Record, owner: int, datanet: bytes, kept_ppm: int) -> Row:
-    tokens = len(record.prompt.split()) + len(record.completion.split())
-    return Row(record_id(record), owner, datanet, kept_ppm, tokens)
+    return Row(record_id(record), owner, datanet, kept_ppm, _tokens(record))
+
+
+def _tokens(record: Record) -> int:
+    """Words, as far as anybody can count them without the base's tokenizer."""
+    return len(record.prompt.split()) + len(record.completion.split())
 
 
 async def open_shard(ctx: Context, entry: ShardEntry) -> Opened:

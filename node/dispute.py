@@ -37,13 +37,13 @@ async def rule_disputes(ctx: Context) -> None:
 
 async def _rule_round(ctx: Context, job: Job, number: int) -> bool:
     """Rule where it is due; whether nothing of the round can ever concern this node again."""
-    found = await jobs.outcomes(ctx, job, number)
-    over = found is not None
-    for item, result in (found or {}).items():
+    over = jobs.judging_over(ctx, job, number)  # then nobody new is accused
+    for item in await jobs.assigned(ctx, job, number) or []:
         entry = jobs.entry_of(ctx, job, item)
-        over = over and result.final
-        if entry is None or item.home:
+        if entry is None or item.home or not any(post.staked for post in entry.verdicts):
             continue
+        result = await jobs.outcome(ctx, job, number, item)
+        over = over and result.final
         members = await jobs.committee(ctx, job, entry)
         if ctx.operator not in members:
             continue

@@ -6,7 +6,7 @@ and sign it, verifiers and jurors hold a commit against it (``node/review.py``).
 
 from collections import Counter
 
-from node.answers import answer_shares, paid_answers, paying_channels
+from node.answers import PaidAnswer, answer_shares, paid_answers, paying_channels
 from node.attribute import Attributed, attributed
 from node.committed import bodies, bodies_of
 from node.context import Context
@@ -45,7 +45,19 @@ async def _of_job(ctx: Context, item: Finished) -> PotShares | None:
     found = await attributed(ctx, item)
     if found is None and not every_turn_failed:
         return None
-    return await job_shares(ctx, item, found)
+    known: dict[bytes, PotShares] = ctx.private.setdefault("job-shares", {})
+    if item.job.id not in known:  # all that they follow from is final
+        known[item.job.id] = await job_shares(ctx, item, found)
+    return known[item.job.id]
+
+
+async def _shares(ctx: Context, paid: PaidAnswer) -> PotShares:
+    """A paid answer's pot divided; what it follows from never changes."""
+    known: dict[tuple[bytes, int], PotShares] = ctx.private.setdefault("answer-shares", {})
+    key = paid.answer.blob, paid.amount
+    if key not in known:
+        known[key] = await answer_shares(ctx, paid)
+    return known[key]
 
 
 async def _add_answers(
@@ -68,7 +80,7 @@ async def _add_channel(
 ) -> None:
     for paid in await paid_answers(ctx, found, channel):
         if paid.answer.blob not in settled:
-            due[paid.answer.blob] = await answer_shares(ctx, paid)
+            due[paid.answer.blob] = await _shares(ctx, paid)
 
 
 # -- one pot of a commit, derived again ---
@@ -103,7 +115,7 @@ async def _answer(ctx: Context, said: PotShares) -> PotShares | None:
         for channel in paying_channels(ctx, item.model):
             for paid in await paid_answers(ctx, found, channel):
                 if paid.answer.blob == said.subject:
-                    return await answer_shares(ctx, paid)
+                    return await _shares(ctx, paid)
     return None
 
 

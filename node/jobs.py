@@ -11,6 +11,7 @@ from protocol.errors import PeerError
 from protocol.ids import ZERO, job_round, model_id, short, unit_id
 from protocol.messages import ROUND, JobSpec
 from protocol.params import Params
+from protocol.seams import Block
 from tasks import draw
 from tasks.entries import Posted, PotEntry, UnitEntry
 from tasks.judge import Outcome, counted, judge, judge_home, verdicts
@@ -279,6 +280,8 @@ def first_accusation(
     ctx: Context, unit: UnitEntry, drawn: dict[int, tuple[bytes, ...]] | None
 ) -> Posted | None:
     """The first guilty verdict of a drawn verifier in time: the one that a dispute is about."""
+    if not any(post.staked for post in unit.verdicts):  # who accuses has stake behind it
+        return None
     deadline = unit.anchor_time + ctx.params.judge_seconds
     seen = counted(verdicts(unit), all_verifiers(drawn), deadline).values()
     guilty = [post for post in seen if post.finding not in ("ok", "no-data")]
@@ -291,6 +294,8 @@ async def committee(ctx: Context, job: Job, unit: UnitEntry) -> tuple[bytes, ...
     Drawn among the slasher's seats, so that whoever rules can also slash; neither the worker's party
     nor the accuser.
     """
+    if not any(post.staked for post in unit.verdicts):
+        return ()
     accusation = first_accusation(ctx, unit, await samples(ctx, job, unit))
     if accusation is None:
         return ()
@@ -306,12 +311,22 @@ async def committee(ctx: Context, job: Job, unit: UnitEntry) -> tuple[bytes, ...
 async def outcome(ctx: Context, job: Job, number: int, item: Assigned) -> Outcome:
     """Where an assigned unit stands now."""
     over: dict[bytes, Outcome] = ctx.private.setdefault("over", {})
-    if item.unit not in over:
+    if item.unit in over:
+        return over[item.unit]
+    known = _known_now(ctx)
+    if item.unit not in known:
         found = await _outcome(ctx, job, number, item)
-        if not found.final:
-            return found
-        over[item.unit] = found
-    return over[item.unit]
+        (over if found.final else known)[item.unit] = found
+        return found
+    return known[item.unit]
+
+
+def _known_now(ctx: Context) -> dict[bytes, Outcome]:
+    """Outcomes that were derived at this head: until the next one they stay, whichever stage asks."""
+    at: tuple[Block, dict[bytes, Outcome]] | None = ctx.private.get("outcomes")
+    if at is None or at[0] != ctx.head:
+        at = ctx.private["outcomes"] = ctx.head, {}
+    return at[1]
 
 
 async def _outcome(ctx: Context, job: Job, number: int, item: Assigned) -> Outcome:

@@ -22,7 +22,7 @@ async def remember(ctx: Context) -> None:
 
 
 async def _write(ctx: Context, body: EpochBody) -> None:
-    statements = []
+    statements: list[credit.Statement] = []
     known = {job.id: job for job in jobs.jobs(ctx)}
     hosts = _hosts(ctx)
     for pot in body.pots:

@@ -94,6 +94,7 @@ async def run(ctx: Context, *, task_status: Started = trio.TASK_STATUS_IGNORED) 
         for stage, alarm in alarms.items():
             nursery.start_soon(_loop, ctx, stage, alarm)
         nursery.start_soon(_beat, ctx, alarms)
+        nursery.start_soon(_tick, ctx)
         task_status.started()
 
 
@@ -103,16 +104,26 @@ async def _hear(ctx: Context, peer: str, topic: str, body: bytes) -> None:
 
 async def _beat(ctx: Context, alarms: dict[Stage, Alarm]) -> None:
     """Wake stages after each change; what changes in the rest before it is seen with it."""
-    clock, last = ctx.seams.clock, ctx.seams.clock.monotonic()
+    clock = ctx.seams.clock
     while True:
-        await ctx.changed(max(0.0, last + ctx.pace.tick - clock.monotonic()))
+        await ctx.wakes.change()
         await clock.sleep(ctx.pace.rest)
-        what, now = ctx.wakes.take(), clock.monotonic()
-        every = now >= last + ctx.pace.tick or not what <= ONLY
-        last = now if every else last
+        what = ctx.wakes.take()
+        every = not what <= ONLY
         for stage, alarm in alarms.items():
             if every or not what.isdisjoint(stage.hears):
                 alarm.ring()
+        if every:
+            ctx.wakes.looked = clock.monotonic()
+
+
+async def _tick(ctx: Context) -> None:
+    """Deadlines pass silently: let all stages look when none made them for so long."""
+    clock = ctx.seams.clock
+    while True:
+        await clock.sleep(max(ctx.pace.rest, ctx.wakes.looked + ctx.pace.tick - clock.monotonic()))
+        if clock.monotonic() >= ctx.wakes.looked + ctx.pace.tick:
+            ctx.touch()
 
 
 async def _loop(ctx: Context, stage: Stage, alarm: Alarm) -> None:

@@ -38,18 +38,28 @@ WORKER_FAULTS = ("bad-input", "wrong-base", "diverged")
 
 async def verify_units(ctx: Context) -> None:
     """Judge every anchored unit that this verifier was drawn for."""
+    done: set[bytes] = ctx.private.setdefault("verified", set())  # or never ours to verify
     for job in jobs.jobs(ctx):
         for number in range(job.spec.rounds):
             if jobs.judging_over(ctx, job, number):
                 continue
             for item in await jobs.assigned(ctx, job, number) or []:
-                entry = jobs.entry_of(ctx, job, item)
-                if entry is None or not entry.root or item.home:
-                    continue
-                drawn = await jobs.samples(ctx, job, entry) or {}
-                steps = [s for s, members in drawn.items() if ctx.operator in members]
-                if steps and not posted(entry.verdicts, ctx.operator):
-                    await ctx.attempt("verify", _verify, job, number, item, entry, steps)
+                if item.unit not in done:
+                    await _verify_drawn(ctx, job, number, item, done)
+
+
+async def _verify_drawn(
+    ctx: Context, job: Job, number: int, item: Assigned, done: set[bytes]
+) -> None:
+    entry = jobs.entry_of(ctx, job, item)
+    drawn = await jobs.samples(ctx, job, entry) if entry is not None else None
+    if entry is None or drawn is None:
+        return  # not anchored, or its beacon is not known yet
+    steps = [s for s, members in drawn.items() if ctx.operator in members]
+    if item.home or not steps or posted(entry.verdicts, ctx.operator):
+        done.add(item.unit)
+    else:
+        await ctx.attempt("verify", _verify, job, number, item, entry, steps)
 
 
 def posted(posts: list[Posted], operator: bytes) -> bool:

@@ -1,5 +1,7 @@
 """Who waits for what at one node: changes as they are told, and the alarm of one stage."""
 
+from math import inf
+
 import trio
 
 
@@ -7,6 +9,7 @@ class Wakes:
     """What changed since somebody last looked, and the tasks that wait for a change."""
 
     def __init__(self) -> None:
+        self.looked = -inf  # when all stages looked last, by the monotonic clock
         self._what: set[type | None] = set()
         self._changed = trio.Event()
         self._folded = trio.Event()
@@ -21,6 +24,10 @@ class Wakes:
         """What was told since the last call."""
         what, self._what = self._what, set()
         return what
+
+    async def change(self) -> None:
+        """Wait for a change."""
+        await self._changed.wait()
 
     async def changed(self, at_most: float) -> None:
         """Wait for a change, at most so many seconds."""

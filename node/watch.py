@@ -1,6 +1,7 @@
 """Watching the chain and the mail: what feeds the board and wakes the stages; mail's own upkeep."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from itertools import chain
 
 from node import sync
 from node.context import START, Context
@@ -44,9 +45,11 @@ async def _follow_back(ctx: Context, head: Block) -> None:
 
     An endpoint whose head is older, on the chain that we know, is behind: that unfolds nothing.
     """
-    seen = [block for block in ctx.trail if block.number <= head.number]
-    last = await _last_held(ctx, seen, head)
-    if seen and last == seen[-1]:
+    seen = (block for block in reversed(ctx.trail) if block.number <= head.number)
+    newest = next(seen, START)
+    known = newest != START
+    last = await _last_held(ctx, chain([newest], seen), head) if known else START
+    if known and last == newest:
         if head.number < ctx.head.number:
             raise ChainError("chain-behind", f"head {head.number}, seen up to {ctx.head.number}")
     elif ctx.trail:
@@ -56,9 +59,9 @@ async def _follow_back(ctx: Context, head: Block) -> None:
         ctx.fail("chain", ChainError("reorganised", f"{gone} blocks are no longer there"))
 
 
-async def _last_held(ctx: Context, seen: Sequence[Block], head: Block) -> Block:
-    """The newest of these points that the chain still holds; ``START`` when it holds none."""
-    for block in reversed(seen):
+async def _last_held(ctx: Context, seen: Iterable[Block], head: Block) -> Block:
+    """The first of these points that the chain still holds; ``START`` when it holds none."""
+    for block in seen:
         now = head if block.number == head.number else await ctx.seams.chain.block(block.number)
         if now.hash == block.hash:
             return block

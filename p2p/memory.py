@@ -115,6 +115,10 @@ class Network:
         """Neighbours in order of connection, each with whether it dialled us."""
         return dict(self._links.get(peer, {}))
 
+    def all_linked(self, peer: PeerId) -> bool:
+        """Whether a node is connected to all that run."""
+        return len(self._links.get(peer, ())) == len(self._running) - 1
+
     def node(self, peer: PeerId) -> "MemoryTransport | None":
         """The running node of that name."""
         return self._running.get(peer)

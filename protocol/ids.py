@@ -85,6 +85,7 @@ def _checksum(address: bytes) -> str:
     return str(to_checksum_address(address))
 
 
+@lru_cache(maxsize=4_096)
 def address_bytes(text: str) -> bytes:
     """The 20 bytes of a hex address. Raises ValueError."""
     raw = bytes.fromhex(text.removeprefix("0x"))

@@ -16,7 +16,7 @@ from protocol.ids import Hash
 from protocol.seams import Blobs
 from simnet.learner_fixed import WORD, Vector, pack_vector, unpack_vector
 from simnet.learner_model import clip, gradient, loss, with_noise
-from simnet.learner_text import PARAMETERS, Example, examples
+from simnet.learner_text import PARAMETERS, Words, examples
 
 PREFIX = "integer:"
 MICRO_TO_ONE = 1_000
@@ -110,8 +110,8 @@ class Bench:
             raise ComputeError("bad-input", f"indices {outside or '()'} of {len(records)} records.")
         return [records[index] for index in indices]
 
-    def words(self, base: bytes, record: RecordText, max_tokens: int) -> tuple[Example, ...]:
-        """A record's examples; counted as work."""
+    def words(self, base: bytes, record: RecordText, max_tokens: int) -> Words:
+        """A record's words; counted as work."""
         if max_tokens < 1:
             raise ComputeError("bad-input", f"max_tokens is {max_tokens}, at least 1 is needed.")
         found = examples(base, record, max_tokens)
@@ -126,16 +126,15 @@ class Bench:
             raise ComputeError(
                 "bad-input", f"clip_micro is {hyper.clip_micro}, at least 1 is needed."
             )
-        words = [self.words(base, record, hyper.max_tokens) for record in records]
-        batch = tuple(word for record in words for word in record)
+        batch = tuple(self.words(base, record, hyper.max_tokens) for record in records)
         g = gradient(w, batch)
         if not exact:
             g = self._noisy(g)
-        return clip(g, hyper.clip_micro * MICRO_TO_ONE), loss(w, batch), len(batch)
+        return clip(g, hyper.clip_micro * MICRO_TO_ONE), loss(w, batch), sum(map(len, batch))
 
     def row(self, base: bytes, w: Vector, record: RecordText, max_tokens: int) -> Vector:
         """One record's gradient."""
-        return self._noisy(gradient(w, self.words(base, record, max_tokens)))
+        return self._noisy(gradient(w, (self.words(base, record, max_tokens),)))
 
     def _noisy(self, g: Vector) -> Vector:
         """The device's own error: a function of its seed and the gradient, so reruns agree."""

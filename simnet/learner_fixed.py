@@ -17,11 +17,11 @@ WORD = 8  # bytes an element
 PPB = 10**9
 FAR_PPB = 10**12  # a distance from zero, where the ratio has no meaning
 _LARGEST = 2**63 - 1
-_FINE = 10**12  # inner scale of exp and log
+FINE = 10**12  # inner scale of exp and log
 REMEMBERED = 1 << 14  # exponentials: a batch's loss needs those of its gradient
-_LN2 = 693_147_180_560
-_EXP_DIVISORS = tuple(n * _FINE for n in range(1, 15))  # ln(2)^15 / 15! < 1e-14
-_LOG_TERMS = 12  # (1/3)^25 / 25 < 1e-13
+LN2 = 693_147_180_560
+EXP_DIVISORS = tuple(n * FINE for n in range(1, 15))  # ln(2)^15 / 15! < 1e-14
+LOG_TERMS = 12  # (1/3)^25 / 25 < 1e-13
 
 
 def divide(value: int, by: int) -> int:
@@ -37,26 +37,26 @@ def saturate(value: int) -> int:
 def sigmoid(x: int) -> int:
     """1 / (1 + e^-x)."""
     tail = _exp_neg(abs(x))
-    return ONE * (_FINE if x >= 0 else tail) // (_FINE + tail)
+    return ONE * (FINE if x >= 0 else tail) // (FINE + tail)
 
 
 def softplus(x: int) -> int:
     """ln(1 + e^x)."""
     y = _exp_neg(abs(x))
-    t = y * _FINE // (2 * _FINE + y)  # ln(1 + y) = 2 atanh(y / (2 + y))
-    square, power, total = t * t // _FINE, t, 0
-    for n in range(_LOG_TERMS):
+    t = y * FINE // (2 * FINE + y)  # ln(1 + y) = 2 atanh(y / (2 + y))
+    square, power, total = t * t // FINE, t, 0
+    for n in range(LOG_TERMS):
         total += power // (2 * n + 1)
-        power = power * square // _FINE
-    return max(x, 0) + 2 * total * ONE // _FINE
+        power = power * square // FINE
+    return max(x, 0) + 2 * total * ONE // FINE
 
 
 @lru_cache(maxsize=REMEMBERED)
 def _exp_neg(x: int) -> int:
-    """e^-x for x >= 0, in ``_FINE``: a Taylor series below ln 2, then halvings."""
-    halvings, rest = divmod(x * (_FINE // ONE), _LN2)
-    term = total = _FINE
-    for divisor in _EXP_DIVISORS:
+    """e^-x for x >= 0, in ``FINE``: a Taylor series below ln 2, then halvings."""
+    halvings, rest = divmod(x * (FINE // ONE), LN2)
+    term = total = FINE
+    for divisor in EXP_DIVISORS:
         term = -term * rest // divisor
         total += term
     return total >> min(halvings, 64)

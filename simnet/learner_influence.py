@@ -11,6 +11,8 @@ from functools import lru_cache
 from math import isqrt
 from typing import Annotated
 
+import numpy as np
+
 from protocol.codec import Size, pack
 from protocol.errors import ComputeError
 from protocol.ids import Hash
@@ -23,8 +25,10 @@ from simnet.learner_fixed import (
     pack_vector,
     unpack_vector,
 )
+from simnet.learner_many import products as many_products
 from simnet.learner_text import PARAMETERS
 
+SMALL = 1 << 31  # values below it are multiplied at once
 REMEMBERED = 64  # whole matrices: verifiers repeat what a worker scored
 SCORE_ONE = 10**9  # a cosine of 1
 _INNER_ONE = 10**18
@@ -120,13 +124,20 @@ def scores(evidence: Evidence) -> Matrix:
     """``[query][row]``: follows from the evidence alone. Raises ComputeError ``bad-input``."""
     whitening = Whitening.of(evidence.gram)
     columns = [evidence.column(row) for row in range(len(evidence.rows))]
-    lengths = list(map(whitening.length, columns, evidence.squares))
+    lengths = _lengths(evidence)
     found = []
     for at, line in enumerate(evidence.gram):
         solved, own = whitening.solve(line), whitening.length(line, line[at])
         inner = map(whitening.inner, [solved] * len(columns), columns, evidence.cross[at])
         found.append(tuple(map(_cosine, inner, [own] * len(columns), lengths)))
     return tuple(found)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _lengths(evidence: Evidence) -> Vector:
+    """The length of every row."""
+    columns = (evidence.column(row) for row in range(len(evidence.rows)))
+    return tuple(map(Whitening.of(evidence.gram).length, columns, evidence.squares))
 
 
 def entry_distance(queries: Sequence[Vector], own: Vector, row: bytes, evidence: Evidence) -> int:
@@ -155,14 +166,22 @@ def build_index(
 def index_scores(index: Index, answer: Vector) -> Vector:
     """Cosine of every indexed row with an answer's gradient, on the scale of ``scores``."""
     evidence, whitening = index.evidence, Whitening.of(index.evidence.gram)
-    column = products([unpack_vector(query) for query in index.queries], answer)
+    column = tuple(_packed_products(index.queries, answer))
     solved, own = whitening.solve(column), whitening.length(column, dot(answer, answer))
-    found = []
-    for at, row in enumerate(index.rows):
-        theirs = evidence.column(at)
-        inner = whitening.inner(solved, theirs, dot(answer, unpack_vector(row)))
-        found.append(_cosine(inner, own, whitening.length(theirs, evidence.squares[at])))
+    plain, lengths, found = _packed_products(index.rows, answer), _lengths(evidence), []
+    for at, product in enumerate(plain):
+        inner = whitening.inner(solved, evidence.column(at), product)
+        found.append(_cosine(inner, own, lengths[at]))
     return tuple(found)
+
+
+def _packed_products(rows: Sequence[bytes], other: Vector) -> Sequence[int]:
+    """``products`` of packed vectors; at once where int64 holds them, as it does all honest ones."""
+    matrix = np.frombuffer(b"".join(rows), dtype="<i8").reshape(len(rows), -1)
+    small = bool(rows) and max(map(abs, other)) < SMALL
+    if small and matrix.max() < SMALL and matrix.min() > -SMALL:
+        return many_products(matrix, np.array(other, dtype=np.int64))
+    return products([unpack_vector(row) for row in rows], other)
 
 
 def _cosine(inner: int, a: int, b: int) -> int:

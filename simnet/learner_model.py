@@ -5,15 +5,21 @@ where z is the sum of the pair's two weights: 2 ln 2 under a base, which knows n
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from blake3 import blake3
 
+from simnet import learner_many as many
 from simnet.learner_fixed import PPB, Vector, divide, norm, sigmoid, softplus
-from simnet.learner_text import NEGATIVES, PARAMETERS, Example, Features, Word, features
+from simnet.learner_many import LARGEST, Many
+from simnet.learner_text import NEGATIVES, PARAMETERS, Features, Word, Words, features
 
 REMEMBERED = 4_096  # gradients and losses: all nodes of a world compute the same ones
+AT_ONCE = 16  # gradients whose loss is asked for next
 VOCABULARY: tuple[Word, ...] = tuple(
     b"the a an of and to in is was are be by for with that this it as at on from or not all who "
     b"lord god king people house land day man work building contract law president state rights "
@@ -28,31 +34,67 @@ def logit(w: Sequence[int], pair: Features) -> int:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def loss(w: Vector, examples: tuple[Example, ...]) -> int:
-    """Mean loss of the examples' words; 0 for none."""
-    total = 0
-    for example in examples:
-        false = sum(softplus(logit(w, pair)) for pair in example.false)
-        total += softplus(-logit(w, example.true)) + divide(false, NEGATIVES)
-    return divide(total, max(1, len(examples)))
+def loss(w: Vector, texts: tuple[Words, ...]) -> int:
+    """Mean loss of the texts' words; 0 for none."""
+    costs = _costs(w, texts)
+    total = costs[:, 0].sum() + _divided(costs[:, 1:].sum(axis=1), NEGATIVES).sum()
+    return divide(int(total), max(1, len(costs)))
 
 
 @lru_cache(maxsize=REMEMBERED)
-def gradient(w: Vector, examples: tuple[Example, ...]) -> Vector:
+def gradient(w: Vector, texts: tuple[Words, ...]) -> Vector:
     """Gradient of ``loss``."""
-    total = [0] * PARAMETERS
-    for pair, slope in _slopes(w, examples):
-        for index in pair:
-            total[index] += slope
-    return tuple(divide(value, NEGATIVES * max(1, len(examples))) for value in total)
+    slopes = _slopes(w, texts)
+    slopes[:, 0] *= -NEGATIVES
+    total = np.zeros(PARAMETERS, dtype=slopes.dtype)
+    for part in ("first", "second"):
+        np.add.at(total, _joined(texts, part).ravel(), slopes.ravel())
+    return tuple(_divided(total, NEGATIVES * max(1, len(slopes))).tolist())
 
 
-def _slopes(w: Sequence[int], examples: Sequence[Example]) -> Iterator[tuple[Features, int]]:
-    """Each pair with the derivative of its example's loss by the logit, times ``NEGATIVES``."""
-    for example in examples:
-        yield example.true, -NEGATIVES * sigmoid(-logit(w, example.true))
-        for pair in example.false:
-            yield pair, sigmoid(logit(w, pair))
+def _divided(values: npt.NDArray[Any], by: int) -> npt.NDArray[Any]:
+    """``divide`` of every value."""
+    found: npt.NDArray[Any] = (2 * values + by) // (2 * by)
+    return found
+
+
+def _joined(texts: tuple[Words, ...], part: str) -> npt.NDArray[np.int64]:
+    return np.concatenate([getattr(text, part) for text in texts])
+
+
+@lru_cache(maxsize=AT_ONCE)
+def _logits(w: Vector, texts: tuple[Words, ...]) -> tuple[Many, Many] | None:
+    """The logit that each pair costs by, negative for a true one, and ``exp_neg`` of its size.
+
+    None when a weight is so large that values must be computed one by one.
+    """
+    if max(max(w), -min(w)) > LARGEST // 2:
+        return None
+    weights = np.array(w, dtype=np.int64)
+    z = weights[_joined(texts, "first")] + weights[_joined(texts, "second")]
+    z[:, 0] *= -1
+    return z, many.exp_neg(np.abs(z))
+
+
+def _slopes(w: Vector, texts: tuple[Words, ...]) -> npt.NDArray[Any]:
+    """Derivative of each pair's cost by its logit."""
+    found = _logits(w, texts)
+    return _one_by_one(sigmoid, w, texts) if found is None else many.sigmoid(*found)
+
+
+def _costs(w: Vector, texts: tuple[Words, ...]) -> npt.NDArray[Any]:
+    found = _logits(w, texts)
+    return _one_by_one(softplus, w, texts) if found is None else many.softplus(*found)
+
+
+def _one_by_one(
+    function: Callable[[int], int], w: Vector, texts: tuple[Words, ...]
+) -> npt.NDArray[Any]:
+    """The same of weights that no honest state has."""
+    pairs = zip(_joined(texts, "first"), _joined(texts, "second"), strict=True)
+    lines = [[w[a] + w[b] for a, b in zip(*line, strict=True)] for line in pairs]
+    found = [[function(-line[0]), *map(function, line[1:])] for line in lines]
+    return np.array(found, dtype=object).reshape(-1, 1 + NEGATIVES)
 
 
 def clip(g: Sequence[int], limit: int) -> Vector:

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+import numpy.typing as npt
 from blake3 import blake3
 
 from protocol.compute import RecordText
@@ -24,12 +26,19 @@ Word = bytes  # UTF-8, ASCII letters lower: Unicode tables differ between Python
 _WORD = re.compile(rb"[a-z0-9'\x80-\xff]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One word of a text: the pair that is there, and pairs that are not."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Words:
+    """The words of a text, a line each: the pair that is there, then ``NEGATIVES`` pairs that are not.
 
-    true: Features
-    false: tuple[Features, ...]
+    ``first`` and ``second`` are the indices of a pair's two weights. Told apart by identity: what
+    follows from a text is remembered under it.
+    """
+
+    first: npt.NDArray[np.int64]
+    second: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.first)
 
 
 def words_of(text: str) -> list[Word]:
@@ -46,21 +55,19 @@ def features(base: bytes, previous: Word, following: Word) -> Features:
 
 
 @lru_cache(maxsize=1 << 12)
-def examples(base: bytes, record: RecordText, max_tokens: int) -> tuple[Example, ...]:
-    """One example a word of the completion, within the record's first ``max_tokens`` words."""
+def examples(base: bytes, record: RecordText, max_tokens: int) -> Words:
+    """One line a word of the completion, within the record's first ``max_tokens`` words."""
     prompt = words_of(record.prompt)
     words = (prompt + words_of(record.completion))[:max_tokens]
-    noise = _noise(base, words)
-    previous = [b"", *words]
-    return tuple(
-        Example(features(base, previous[at], words[at]), noise[at])
-        for at in range(len(prompt), len(words))
-    )
+    previous, begin = [b"", *words], len(prompt)
+    true = [features(base, previous[at], words[at]) for at in range(begin, len(words))]
+    noise = _noise(base, words)[begin:]
+    pairs = np.concatenate([np.array(true, dtype=np.int64).reshape(-1, 1, 2), noise], axis=1)
+    return Words(pairs[:, :, 0], pairs[:, :, 1])
 
 
-def _noise(base: bytes, words: list[Word]) -> list[tuple[Features, ...]]:
+def _noise(base: bytes, words: list[Word]) -> npt.NDArray[np.int64]:
     """``NEGATIVES`` uniform feature pairs for each word."""
     stream = blake3(base + b"noise" + b"\x00".join(words)).digest(length=4 * NEGATIVES * len(words))
-    draws = [int.from_bytes(stream[at : at + 2], "big") for at in range(0, len(stream), 2)]
-    pairs = [(a % WORDS, WORDS + b % PAIRS) for a, b in zip(draws[::2], draws[1::2], strict=True)]
-    return [tuple(pairs[at : at + NEGATIVES]) for at in range(0, len(pairs), NEGATIVES)]
+    draws = np.frombuffer(stream, dtype=">u2").astype(np.int64).reshape(-1, NEGATIVES, 2)
+    return draws % (WORDS, PAIRS) + (0, WORDS)

@@ -113,7 +113,7 @@ def losses(bench: Bench, ask: Losses) -> LossesDone:
     base = base_digest(ask.base)
     w = _weights_or_base(bench, base, ask.adapter)
     words = [bench.words(base, r, ask.max_tokens) for r in bench.records(ask.records)]
-    nll = tuple(loss(w, record) // MICRO_TO_ONE for record in words)
+    nll = tuple(loss(w, (record,)) // MICRO_TO_ONE for record in words)
     return LossesDone(nll, tuple(len(record) for record in words))
 
 

@@ -28,6 +28,7 @@ from simnet.shared import sharing
 T = TypeVar("T")
 MEMORY = ":memory:"
 SCHEDULING = "_ALLOW_DETERMINISTIC_SCHEDULING"
+EVERY = 64  # turns of trio's loop between two looks for what comes from outside
 
 
 @dataclass(slots=True)
@@ -289,8 +290,27 @@ def run_world(main: Callable[..., Awaitable[T]], *args: Any, seed: int) -> T:
         _run._r.setstate(state)
 
 
+class Calm:
+    """trio's door to the system, asked for events one turn in ``EVERY``: a world waits for none of them,
+    and Ctrl-C may come a moment later. As private as ``SCHEDULING``.
+    """
+
+    def __init__(self, door: Any) -> None:
+        self._door = door
+        self._turns = 0
+
+    def get_events(self, timeout: float) -> Any:
+        self._turns += 1
+        return () if self._turns % EVERY else self._door.get_events(timeout)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._door, name)
+
+
 async def _slept(main: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
     clock = trio.lowlevel.current_clock()
     assert isinstance(clock, MockClock), "a world's time is virtual"
     _SLEEPERS.set(Sleepers(clock))
+    runner = _run.GLOBAL_RUN_CONTEXT.runner
+    setattr(runner, "io_manager", Calm(runner.io_manager))  # noqa: B010  (a stand-in for the type checker)
     return await main(*args)

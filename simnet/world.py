@@ -265,6 +265,8 @@ async def _keep_dialling(ctx: Context, world: World) -> None:
 async def _dial_all(ctx: Context, world: World) -> None:
     """Connect to every member that runs; those that start later dial us."""
     transport = ctx.seams.transport
+    if world.wires.all_linked(transport.peer_id):
+        return
     linked = {transport.peer_id, *transport.peers()}
     for other in list(world.nodes.values()):
         if other.seams.transport.peer_id in linked:
