@@ -37,13 +37,27 @@ async def settle_epochs(ctx: Context) -> None:
     if not may_commit(ctx):
         return
     number = next_epoch(ctx)
-    due = await due_pots(ctx)
+    due = await firm_pots(ctx)
     for body_id in _proposals(ctx, number):
         await ctx.attempt("epoch", _consider, number, body_id, due)
     if due:
         await ctx.attempt("epoch", _propose, number, due)
     for body_id in _proposals(ctx, number):
         await ctx.attempt("epoch", _submit, number, body_id)
+
+
+async def firm_pots(ctx: Context) -> dict[bytes, PotShares]:
+    """Due pots that this node has derived alike for ``settle_blocks`` blocks.
+
+    What they follow from lies that deep: a reorganisation that takes it back is deeper than any that signers
+    answer for. Without this, honest signatures could outlive what they were given on, and cost their stake.
+    """
+    due, head = await due_pots(ctx), ctx.head.number
+    before: dict[bytes, tuple[PotShares, int]] = ctx.private.get("firm", {})
+    known = {s: before[s] if before.get(s, (None,))[0] == due[s] else (due[s], head) for s in due}
+    ctx.private["firm"] = known  # forgotten when the chain is reorganised
+    deep = head - ctx.params.settle_blocks
+    return {subject: pot for subject, (pot, since) in known.items() if since <= deep}
 
 
 def may_commit(ctx: Context) -> bool:

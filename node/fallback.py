@@ -27,7 +27,7 @@ async def propose_alone(ctx: Context) -> None:
     if ctx.head.time < last + stall:
         return
     number = epoch.next_epoch(ctx)
-    due = await dues.due_pots(ctx)
+    due = await epoch.firm_pots(ctx)
     if not due:
         return
     key = f"fallback/{epoch.attempt(ctx, number)}"

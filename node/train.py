@@ -86,14 +86,11 @@ async def _whole(ctx: Context, key: str) -> bool:
 
 
 async def _republish(ctx: Context, item: Assigned) -> None:
-    """Publish what was anchored by a process that stopped between the two, or whose disk lost it since."""
+    """Publish again what a disk has lost, or a reorganised chain."""
     body = await ctx.done(f"unit/{item.unit.hex()}/body")
-    if body is None:
-        return
-    if not ctx.mine(UNIT, item.unit):
+    lost = body is not None and not ctx.seams.blobs.has(content_id(body))
+    if body is not None and (lost or not ctx.mine(UNIT, item.unit)):
         await _publish(ctx, unpack(UnitBody, body))
-    elif not ctx.seams.blobs.has(content_id(body)):
-        ctx.seams.blobs.put(body)
 
 
 async def _train(ctx: Context, job: Job, number: int, item: Assigned) -> None:
@@ -141,20 +138,21 @@ async def _compute(
 
 
 async def _anchor(ctx: Context, body: UnitBody) -> None:
+    """Publish, then commit: our chain may fall silent in between, and an anchored unit must be readable."""
+    await _publish(ctx, body)
     root = MerkleTree(body.leaves, keccak256).root
     receipt = await ctx.write("AttributionPool", "anchor", body.unit, root, body.adapter)
-    await ctx.reached(receipt.block)
-    await _publish(ctx, body)
-
-
-async def _publish(ctx: Context, body: UnitBody) -> None:
-    blob = ctx.put(body)
-    receipt = await ctx.post(UNIT, body.unit, blob)
     await ctx.reached(receipt.block)
     loss = body.losses_micro[-1] / 1e6
     ctx.note(
         "train", f"anchored unit {short(body.unit)}: last loss {loss:.3f}, {body.tokens} tokens"
     )
+
+
+async def _publish(ctx: Context, body: UnitBody) -> None:
+    blob = ctx.put(body)
+    if not ctx.mine(UNIT, body.unit):
+        await ctx.post(UNIT, body.unit, blob)
 
 
 async def _hand_back(ctx: Context, item: Assigned, reason: str) -> None:

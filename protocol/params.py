@@ -69,6 +69,9 @@ class Params:
     fee_lineage_bps: int  # most for all ancestors together
     fee_treasury_bps: int
     # chain
+    settle_blocks: (
+        int  # so long a seat derives the same of a pot before it signs: see node/epoch.py
+    )
     window_seconds: int  # between an epoch's commit and its claims
     close_seconds: int  # a payer's delayed close of a channel
     price_per_token: int  # smallest units an answer token
@@ -159,6 +162,7 @@ MAINNET = Params(
     fee_owner_bps=1_000,
     fee_lineage_bps=500,
     fee_treasury_bps=500,
+    settle_blocks=64,  # two epochs of Ethereum's consensus: final
     window_seconds=86_400,
     close_seconds=86_400,
     price_per_token=OPEN // 1_000,
@@ -185,6 +189,7 @@ DEVNET = replace(
     min_jurors=3,
     stake_epoch_seconds=600,
     attribute_seconds=1_800,
+    settle_blocks=2,  # a chain of one's own is not reorganised
     window_seconds=60,
     close_seconds=120,
     reveal_seconds=3_600,

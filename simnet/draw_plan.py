@@ -25,7 +25,8 @@ QUORUM = ("n01", "n02")  # two of three seats; where the last one is a thief, bo
 HANDS = ("", "copycat", "sybil")
 APART = ("garbage", "fisher")  # beside all these: noise as records, a verifier that looks first
 APART_IN = 3  # each in one world of so many
-TRIALS = {"window_seconds": 40, "jury_seconds": 60}  # nodes look every 8 s at the latest
+# Nodes look every 8 s at the latest; a reorganisation of ``simnet/faults.py`` takes at most 21 blocks.
+TRIALS = {"window_seconds": 30, "jury_seconds": 60, "settle_blocks": 22}
 LARGE_EVERY = 48  # seeds
 BRIEF = {
     "steps": 4,

@@ -17,7 +17,7 @@ from node import reveals
 from node.verify import _gradient as own_gradient
 from protocol.messages import PotShares
 from protocol.params import OPEN
-from simnet.draw_plan import BOOKS, OWNERS, QUORUM, ROWS, calm
+from simnet.draw_plan import BOOKS, OWNERS, QUORUM, ROWS, TRIALS, calm
 from simnet.plan import Fault, Plan, Player, Posting, Shard
 from simnet.posters import Fisher, Thief
 from tasks.lifecycle import TABLE, Fact, State
@@ -48,9 +48,9 @@ def _plan(name: str, **changes: Any) -> Plan:
     """A calm world with one job and nobody asking."""
     plan = calm(1, 12, 0.25)
     builder = plan.postings[0].builder
-    base = replace(
-        plan, scenario=f"mutant {name}", postings=(Posting(40.0, builder, ("d00",), 300),)
-    )
+    params = {key: value for key, value in plan.params.items() if key not in TRIALS}
+    posting = Posting(40.0, builder, ("d00",), 300)
+    base = replace(plan, scenario=f"mutant {name}", postings=(posting,), params=params)
     return replace(base, **changes)
 
 
@@ -103,7 +103,8 @@ def _thieves() -> Plan:
     plan = _plan("challenge")
     players = tuple(replace(p, actor="thief" if p.name in QUORUM else "") for p in plan.players)
     later = replace(plan.postings[0], at=240.0, escrow=301)
-    return replace(plan, players=players, postings=(*plan.postings, later))
+    params = {**plan.params, **TRIALS}
+    return replace(plan, players=players, postings=(*plan.postings, later), params=params)
 
 
 def _silent_verifiers() -> Plan:

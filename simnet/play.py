@@ -29,7 +29,7 @@ PROMPT = "What is the beginning of {}?"
 SUBJECTS = ("heaven", "earth", "the law", "the people", "a house", "day and night")
 ANSWER_TOKENS = 12
 RETRY_S = 15.0  # a person whose node said no tries again after so long
-SETTLE_S = 60.0  # after the last wish, for claims and for the ends of what is judged
+SETTLE_S = 90.0  # after the last wish, for claims and for the ends of what is judged
 CHECK_S = 15.0  # between two looks at the whole world
 
 

@@ -10,7 +10,7 @@ from protocol.codec import pack
 from protocol.credit import Share
 from protocol.ids import ZERO, content_id
 from protocol.messages import DrawEntry, EpochBody, EpochVote, PotShares
-from protocol.params import OPEN
+from protocol.params import OPEN, SIMNET
 from protocol.signing import WIRE_VERSION, Envelope, public_key, seal
 from protocol.typed_data import sign
 from tests.node import bare
@@ -42,11 +42,16 @@ async def ctx() -> Context:
     return ctx
 
 
-def due(ctx: Context, monkeypatch: pytest.MonkeyPatch, *pots: PotShares) -> None:
+async def due(ctx: Context, monkeypatch: pytest.MonkeyPatch, *pots: PotShares) -> None:
+    """Pots that have been derived alike for long enough."""
+
     async def found(ctx: Context) -> dict[bytes, PotShares]:
         return {one.subject: one for one in pots}
 
     monkeypatch.setattr(epoch, "due_pots", found)
+    bare.at(ctx, NOW - SIMNET.settle_blocks)
+    await epoch.firm_pots(ctx)
+    bare.at(ctx, NOW)
 
 
 def vote(ctx: Context, name: str, blob: bytes, signature: bytes, sender: str = "") -> None:
@@ -91,7 +96,7 @@ async def test_it_signs_every_proposal_that_it_derives_itself(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three seats may each propose other pots; what has a quorum is committed."""
-    due(ctx, monkeypatch, pot(1), pot(2))
+    await due(ctx, monkeypatch, pot(1), pot(2))
     ctx.private["due/1.0"] = NOW - epoch.TURN_S  # bob's turn to propose
     blobs = [propose(ctx, "bob", body(pot(1))), propose(ctx, "cyd", body(pot(2)))]
     await epoch.settle_epochs(ctx)
@@ -103,7 +108,7 @@ async def test_it_signs_every_proposal_that_it_derives_itself(
 async def test_it_does_not_sign_what_it_does_not_derive(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    due(ctx, monkeypatch, pot(1))
+    await due(ctx, monkeypatch, pot(1))
     ctx.private["due/1.0"] = NOW - epoch.TURN_S
     propose(ctx, "bob", body(pot(1, amount=11)))
     await epoch.settle_epochs(ctx)
@@ -126,7 +131,7 @@ async def test_it_does_not_sign_what_it_does_not_derive(
 async def test_a_malformed_proposal_is_counted_and_nothing_else(
     ctx: Context, monkeypatch: pytest.MonkeyPatch, proposal: EpochBody, code: str
 ) -> None:
-    due(ctx, monkeypatch, pot(1))
+    await due(ctx, monkeypatch, pot(1))
     ctx.private["due/1.0"] = NOW - epoch.TURN_S
     blob = ctx.put(proposal)
     if code == "bad-epoch":
@@ -139,7 +144,7 @@ async def test_a_malformed_proposal_is_counted_and_nothing_else(
 
 
 async def test_only_seats_make_others_work(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    due(ctx, monkeypatch, pot(1))
+    await due(ctx, monkeypatch, pot(1))
     ctx.private["due/1.0"] = NOW - epoch.TURN_S
     vote(ctx, "dan", content_id(b"nowhere"), bytes(65))  # a stranger's
     propose(ctx, "bob", body(pot(1)), sender="dan")  # a seat's signature in a stranger's envelope
@@ -154,7 +159,7 @@ async def test_only_seats_make_others_work(ctx: Context, monkeypatch: pytest.Mon
 async def test_a_pot_that_the_contract_cannot_take_is_left_out(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    due(ctx, monkeypatch, pot(1), pot(2, amount=10**9 * OPEN))
+    await due(ctx, monkeypatch, pot(1), pot(2, amount=10**9 * OPEN))
     await epoch.settle_epochs(ctx)
     assert signed(ctx) == [ctx.put(body(pot(1)))]
 
@@ -162,7 +167,23 @@ async def test_a_pot_that_the_contract_cannot_take_is_left_out(
 async def test_a_reclaimed_pot_stops_no_other(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    due(ctx, monkeypatch, pot(1))
+    await due(ctx, monkeypatch, pot(1))
     monkeypatch.setattr(ctx.seams.chain, "escrow", 9)
     await epoch.settle_epochs(ctx)
     assert signed(ctx) == []
+
+
+async def test_it_signs_only_what_it_has_derived_alike_for_long_enough(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reorganisation takes back the newest blocks, and must not take back what a signature stands on."""
+    ctx.private["due/1.0"] = NOW - epoch.TURN_S
+    blobs = [propose(ctx, "bob", body(pot(1, amount))) for amount in (10, 12)]
+    await due(ctx, monkeypatch, pot(1))
+    await due(ctx, monkeypatch, pot(1, amount=12))
+    bare.at(ctx, NOW - 1)
+    await epoch.settle_epochs(ctx)
+    assert signed(ctx) == []
+    bare.at(ctx, NOW)
+    await epoch.settle_epochs(ctx)
+    assert signed(ctx) == blobs[1:]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from unittest.mock import patch
 
-from node import committed, dues, epoch, guard
+from node import committed, epoch, guard
 from node.context import Context
 from node.review import Review
 from protocol.codec import pack
@@ -192,7 +192,7 @@ def test_a_staker_commits_when_the_quorum_is_gone() -> None:
         async def found(ctx: Context) -> dict[bytes, PotShares]:
             return {} if ctx.board.epochs else {due.subject: due}
 
-        with patch.object(dues, "due_pots", found):
+        with patch.object(epoch, "due_pots", found):
             await until(lambda: bool(board.epochs), 3_000, "nobody proposes")
             entry = board.epochs[0]
             assert entry.activates_at == entry.time + 2 * SIMNET.window_seconds
