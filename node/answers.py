@@ -142,9 +142,8 @@ def fee_pot(ctx: Context, channel: bytes, asset: bytes) -> bytes:
 async def answer_shares(ctx: Context, paid: PaidAnswer) -> PotShares:
     """One answer's contributors' part, by that answer's scores alone; what moved nothing is the treasury's."""
     found, answer = paid.found, paid.answer
-    at = await _judged(ctx, found)
+    at, floor = await _judged(ctx, found)
     rows = at.rows
-    floor = answer_noise(rows, at.queries, found.body.scores)
     worth = answer_influence(answer.receipt.scores, floor) if answer.good else (0,) * len(rows)
     weights = owner_weights(rows, worth)
     part = Part("contributor", paid.amount, weights, "influence on the answer")
@@ -153,10 +152,11 @@ async def answer_shares(ctx: Context, paid: PaidAnswer) -> PotShares:
     return PotShares(paid.pot, "answer", answer.blob, paid.amount, shares, credits)
 
 
-async def _judged(ctx: Context, found: Attributed) -> Judged:
-    """A job's records, judged once: precedence over all its texts takes its time."""
-    cache: dict[bytes, Judged] = ctx.private.setdefault("judged", {})
+async def _judged(ctx: Context, found: Attributed) -> tuple[Judged, int]:
+    """A job's records, and what a row scores by chance; once a job, since precedence takes its time."""
+    cache: dict[bytes, tuple[Judged, int]] = ctx.private.setdefault("judged", {})
     job = found.item.job
     if job.id not in cache:
-        cache[job.id] = judged(await data.dataset(ctx, job), found.queries)
+        at = judged(await data.dataset(ctx, job), found.queries)
+        cache[job.id] = at, answer_noise(at.rows, at.queries, found.body.scores)
     return cache[job.id]

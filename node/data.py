@@ -260,26 +260,31 @@ async def _assemble(ctx: Context, job: Job) -> Dataset:
             shards.append(await open_shard(ctx, entry))
         except Reject as verdict:
             void[entry.commitment] = verdict.reason
-    return _placed(ctx, shards, void)
+    owners = tuple(ctx.board.owners.index(shard.entry.owner) for shard in shards)
+    return arranged(tuple(shards), owners, void, ctx.params.max_tokens)
 
 
-def _placed(ctx: Context, shards: list[Opened], void: dict[bytes, str]) -> Dataset:
-    """All training records in commit order, each with what it keeps."""
-    most = ctx.params.max_tokens
+def arranged(
+    shards: tuple[Opened, ...], owners: tuple[int, ...], void: dict[bytes, str], most: int
+) -> Dataset:
+    """All training records in commit order, each with what it keeps; ``owners``: the shards' by index."""
     places = [
-        (opened.entry, Placed((opened.entry.block, opened.entry.log_index, index), owner, record))
-        for opened in shards
+        (
+            opened.entry,
+            index,
+            Placed((opened.entry.block, opened.entry.log_index, at), owner, record),
+        )
+        for opened, index in zip(shards, owners, strict=True)
         for owner in (opened.entry.owner,)
-        for index, record in opened.training
+        for at, record in opened.training
     ]
-    kept = precedence.place_all(tuple(place for _, place in places), most)
+    kept = precedence.place_all(tuple(place for _, _, place in places), most)
     rows = tuple(
-        _row(place.record, ctx.board.owners.index(entry.owner), entry.datanet, keeps.kept_ppm)
-        for (entry, place), keeps in zip(places, kept, strict=True)
+        _row(place.record, index, entry.datanet, keeps.kept_ppm)
+        for (entry, index, place), keeps in zip(places, kept, strict=True)
     )
-    return Dataset(
-        tuple(shards), rows, tuple(place.record for _, place in places), kept, void, most
-    )
+    texts = tuple(place.record for _, _, place in places)
+    return Dataset(shards, rows, texts, kept, void, most)
 
 
 def _row(record: Record, owner: int, datanet: bytes, kept_ppm: int) -> Row:

@@ -47,6 +47,7 @@ class SimChain:
         ]  # by block: reorganisations before it came; the last entry is all later ones'
         self._mined: list[SimTx] = []
         self._hashes: dict[tuple[bytes, int, int], bytes] = {}
+        self._blocks: dict[tuple[int, int, int], Block] = {}
         self._founding: tuple[DeployParams, bytes] | None = None
         self._genesis = 0
         self.watchers: list[Callable[[TxReceipt], None]] = []  # see each transaction as it is mined
@@ -201,7 +202,10 @@ class SimChain:
         return len(self._times) - 1
 
     def _block(self, number: int) -> Block:
-        return Block(number, self._hash(b"block", number), self._times[number])
+        key = number, self._fork(number), self._times[number]
+        if key not in self._blocks:
+            self._blocks[key] = Block(number, self._hash(b"block", number), self._times[number])
+        return self._blocks[key]
 
     def _hash(self, purpose: bytes, number: int) -> bytes:
         fork = self._fork(number)

@@ -3,6 +3,7 @@
 ``run_world`` makes a run repeatable: virtual time, and trio's scheduling from a seed.
 """
 
+import gc
 import math
 import random
 import sqlite3
@@ -28,6 +29,7 @@ from simnet.shared import sharing
 T = TypeVar("T")
 MEMORY = ":memory:"
 SCHEDULING = "_ALLOW_DETERMINISTIC_SCHEDULING"
+SELDOM = 100_000, 50, 1_000  # of Python's collector: a world has millions of objects and few cycles
 EVERY = 64  # turns of trio's loop between two looks for what comes from outside
 
 
@@ -278,8 +280,9 @@ def run_world(main: Callable[..., Awaitable[T]], *args: Any, seed: int) -> T:
     A clock that jumps is not enough: trio shuffles the tasks that are ready. Its own switch for
     that is private (trio 0.35; a test notices when it goes).
     """
-    before, state = getattr(_run, SCHEDULING), _run._r.getstate()
+    before, state, often = getattr(_run, SCHEDULING), _run._r.getstate(), gc.get_threshold()
     setattr(_run, SCHEDULING, True)
+    gc.set_threshold(*SELDOM)
     _run._r.seed(seed)
     try:
         with sharing():
@@ -288,6 +291,7 @@ def run_world(main: Callable[..., Awaitable[T]], *args: Any, seed: int) -> T:
     finally:
         setattr(_run, SCHEDULING, before)
         _run._r.setstate(state)
+        gc.set_threshold(*often)
 
 
 class Calm:

@@ -35,20 +35,47 @@ PURE = (
     ("datanet.precedence", "place_all", LARGE),
     ("settlement.claims", "sum_tree", LARGE),
 )
-# Of one large value, which nodes share because they decoded the same bytes: to hash it would cost as much.
-OF_ONE = (("datanet.credit", "earned_rows", LARGE),)
+# Of large values, which nodes share because they decoded the same bytes or folded the same event, so that
+# they are told apart by identity: to hash them would cost as much. With how many arguments are of that kind.
+OF_LARGE = (
+    ("datanet.credit", "earned_rows", 1),
+    ("node.answers", "answer_noise", 3),
+    ("node.answers", "judged", 2),
+    ("node.answers", "row_credits", 1),
+    ("node.pots", "judged", 2),
+    ("node.pots", "row_credits", 1),
+    ("tasks.board", "said", 1),
+)
+# Of the shards of a job, which their entries on chain name.
+OF_SHARDS = (("node.data", "arranged"),)
 
 
-def by_identity(function: Callable[[Any], T], size: int) -> Callable[[Any], T]:
-    """Remembers what a pure function returned of the very same immutable value, which it keeps alive."""
-    known: OrderedDict[int, tuple[Any, T]] = OrderedDict()
+def by_identity(function: Callable[..., T], large: int) -> Callable[..., T]:
+    """Remembers what a pure function returned of the very same immutable values, which it keeps alive."""
+    known: OrderedDict[tuple[Any, ...], tuple[tuple[Any, ...], T]] = OrderedDict()
 
-    def remembered(value: Any) -> T:
-        if id(value) not in known:
-            known[id(value)] = value, function(value)
-            if len(known) > size:
+    def remembered(*args: Any) -> T:
+        key = (*map(id, args[:large]), *args[large:])
+        if key not in known:
+            known[key] = args, function(*args)
+            if len(known) > SMALL:
                 known.popitem(last=False)
-        return known[id(value)][1]
+        return known[key][1]
+
+    return remembered
+
+
+def by_shards(function: Callable[..., T]) -> Callable[..., T]:
+    """Remembers what a pure function returned of opened shards: an entry names all that a shard holds."""
+    known: OrderedDict[tuple[Any, ...], T] = OrderedDict()
+
+    def remembered(shards: tuple[Any, ...], owners: Any, void: dict[Any, Any], most: int) -> T:
+        key = tuple(shard.entry for shard in shards), owners, tuple(void.items()), most
+        if key not in known:
+            known[key] = function(shards, owners, void, most)
+            if len(known) > LARGE:
+                known.popitem(last=False)
+        return known[key]
 
     return remembered
 
@@ -56,12 +83,13 @@ def by_identity(function: Callable[[Any], T], size: int) -> Callable[[Any], T]:
 @contextmanager
 def sharing() -> Iterator[None]:
     """Within, the pure functions above remember what they returned."""
-    before = [(import_module(module), name) for module, name, _ in (*PURE, *OF_ONE)]
+    names = [entry[:2] for entry in (*PURE, *OF_LARGE, *OF_SHARDS)]
+    before = [(import_module(module), name) for module, name in names]
     originals = [getattr(module, name) for module, name in before]
-    pure, of_one = originals[: len(PURE)], originals[len(PURE) :]
-    memos: list[Callable[..., Any]] = []
-    memos += [lru_cache(maxsize=size)(f) for f, (_, _, size) in zip(pure, PURE, strict=True)]
-    memos += [by_identity(f, size) for f, (_, _, size) in zip(of_one, OF_ONE, strict=True)]
+    left = iter(originals)
+    memos: list[Callable[..., Any]] = [lru_cache(maxsize=size)(next(left)) for *_, size in PURE]
+    memos += [by_identity(next(left), large) for *_, large in OF_LARGE]
+    memos += [by_shards(next(left)) for _ in OF_SHARDS]
     try:
         for (module, name), memo in zip(before, memos, strict=True):
             setattr(module, name, memo)

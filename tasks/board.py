@@ -30,6 +30,7 @@ from tasks.entries import (
     SlashEntry,
     UnitEntry,
     UsageEntry,
+    said,
 )
 from tasks.epochs import EpochFold
 from tasks.peers import Peers
@@ -254,13 +255,11 @@ class Board(RuleBook, EpochFold, AssetFold):
             self._finding(self.units[args["unit"]], messages.VERDICT, post)
 
     def _on_Committed(self, event: Event, time: int, args: dict[str, Any]) -> None:
-        kind, _, finding = args["topic"].rstrip(b"\x00").decode("ascii", "replace").partition("/")
-        subject, operator = args["subject"], address_bytes(args["operator"])
-        post = Posted(operator, args["value"], finding, event.block, time, event.log_index)
+        kind, subject, post = said(event, time)
         if kind == messages.NODE:
             self._node(subject, post)
         elif kind == messages.NODE_PROOF:
-            self._peers.show(operator, (subject, post.value))
+            self._peers.show(post.operator, (subject, post.value))
         elif kind == messages.SHARD:
             self._shard(subject, post)
         elif kind == messages.REVEAL:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from protocol.ids import address_bytes
 from protocol.rules import Rules
+from protocol.seams import Event
 
 POOL = bytes(32)  # nodes follow the genesis pool
 
@@ -18,6 +20,15 @@ class Posted:
     time: int
     log_index: int
     staked: bool = False  # an accusation with stake locked under it
+
+
+def said(event: Event, time: int) -> tuple[str, bytes, Posted]:
+    """Kind and subject of a CommitLog event, and what it says; ``time`` is its block's."""
+    args = event.args
+    kind, _, finding = args["topic"].rstrip(b"\x00").decode("ascii", "replace").partition("/")
+    operator = address_bytes(args["operator"])
+    post = Posted(operator, args["value"], finding, event.block, time, event.log_index)
+    return kind, args["subject"], post
 
 
 @dataclass(frozen=True, slots=True)
