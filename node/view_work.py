@@ -1,5 +1,6 @@
 """The work sections of a snapshot: Datanets, jobs with rounds and units, verdicts."""
 
+from collections import Counter
 from typing import Any
 
 from datanet.manifest import DATA_CLASSES
@@ -101,10 +102,12 @@ def _job_reason(ctx: Context, job: Job) -> str | None:
 
 
 def _losses(ctx: Context, found: Attributed, at: tuple[int, int]) -> Json:
-    names = data.names(ctx)
+    named = {datanet: record.name for datanet, record in data.names(ctx).items()}
+    shared = {name for name, count in Counter(named.values()).items() if count > 1}
 
     def label(datanet: bytes) -> str:
-        return names[datanet].name if datanet in names else short(datanet)
+        name = named.get(datanet, "")
+        return name if name and name not in shared else f"{name} {short(datanet)}".strip()
 
     lines = zip(("before", "after"), at, strict=True)
     return {
