@@ -14,6 +14,8 @@ from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.exceptions import BaseLibp2pError
 from libp2p.host.basic_host import BasicHost
 from libp2p.host.ping import ID as PING
+from libp2p.kad_dht.common import PROTOCOL_ID as KAD
+from libp2p.kad_dht.kad_dht import DHTMode, KadDHT
 from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.config import ConnectionConfig
 from libp2p.network.connection.swarm_connection import SwarmConn
@@ -275,3 +277,23 @@ def test_an_address_without_a_peer_is_a_value_error() -> None:
     for bad in ("nonsense", "/ip4/127.0.0.1/tcp/1"):
         with pytest.raises(ValueError):
             info_from_p2p_addr(Multiaddr(bad))
+
+
+async def test_twelve_silent_streams_of_one_stranger_end_the_library_s_kad_dht() -> None:
+    """Why providers are not found by it (docs/decisions/exchange.md)."""
+    async with bare_node(1) as (host, _), bare_node(2) as (stranger, _):
+        dht = KadDHT(host, DHTMode.SERVER)
+        await stranger.connect(info_from_p2p_addr(host.get_addrs()[0]))
+
+        async def ask() -> bytes:
+            stream = await stranger.new_stream(host.get_id(), [KAD])
+            await stream.write(b"\x02\x08\x05")  # a PING, with its length
+            with trio.fail_after(2.0):
+                return await stream.read(3)
+
+        assert await ask()
+        silent = [await stranger.new_stream(host.get_id(), [KAD]) for _ in range(12)]
+        await trio.sleep(2.0)
+        with pytest.raises((BaseLibp2pError, trio.TooSlowError)):
+            assert await ask()
+        assert len(silent) == dht._inbound_limiter.borrowed_tokens
