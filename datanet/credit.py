@@ -85,7 +85,7 @@ def answer_rows(receipt: bytes, records: Sequence[AnswerRecord]) -> list[Stateme
 
 
 def earned_rows(pot: PotShares) -> list[Statement]:
-    """Statements for what each record of a divided pot earned."""
+    """Statements for what each record of a divided pot earned; an answer that it did not move is none."""
     sql = "INSERT OR IGNORE INTO credit_earned VALUES (?, ?, ?, ?, ?, ?, ?)"
     amounts = record_amounts(pot)
     return [
@@ -94,6 +94,7 @@ def earned_rows(pot: PotShares) -> list[Statement]:
             (row.record, pot.pot, pot.kind, pot.subject, row.influence, row.kept_ppm, str(amount)),
         )
         for row, amount in zip(pot.credits, amounts, strict=True)
+        if amount or row.influence or pot.kind != "answer"
     ]
 
 

@@ -173,7 +173,10 @@ class Context:
             return self.params  # the registry's genesis; the chain was not looked at yet
         if rules is None:
             raise PeerError("unknown-rules", f"there is no rule version {version}")
-        return under(self.params, rules)
+        known: dict[int, Params] = self.private.setdefault("params", {})
+        if version not in known:
+            known[version] = under(self.params, rules)
+        return known[version]
 
     def params_at(self, time: int) -> Params:
         """The parameters in force at a chain time; a job is bound to those when its pot was funded."""

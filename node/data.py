@@ -323,10 +323,15 @@ def _check_owner(ctx: Context, entry: ShardEntry, reveal: Reveal) -> None:
 async def training_set(ctx: Context, job: Job, *, home: bool = False) -> tuple[bytes, int]:
     """(blob id, size) of the records that units train on; at home, of one's own private records."""
     if home:
-        records = await _private_records(ctx, job)
-    else:
+        return _put(ctx, await _private_records(ctx, job))
+    known: dict[bytes, tuple[bytes, int]] = ctx.private.setdefault("training-sets", {})
+    if job.id not in known or not ctx.seams.blobs.has(known[job.id][0]):
         data = await dataset(ctx, job)
-        records = [data.texts[i] for i in data.trained]
+        known[job.id] = _put(ctx, [data.texts[i] for i in data.trained])
+    return known[job.id]
+
+
+def _put(ctx: Context, records: Sequence[Record]) -> tuple[bytes, int]:
     if not records:
         raise PeerError("empty-datanet", "the job's Datanets hold no record to train on")
     return ctx.put(RecordList(tuple(records))), len(records)

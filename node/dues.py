@@ -16,7 +16,10 @@ from node.turns import Finished, current, failed_jobs, finished_jobs
 from protocol.errors import PeerError
 from protocol.ids import ZERO
 from protocol.messages import RECEIPT, DrawEntry, EpochBody, PotShares
+from protocol.seams import Block
 from tasks.entries import EpochEntry
+
+Paid = dict[tuple[bytes, bytes], list[PaidAnswer]]  # by job and channel
 
 
 async def due_pots(ctx: Context) -> dict[bytes, PotShares]:
@@ -113,10 +116,21 @@ async def _answer(ctx: Context, said: PotShares) -> PotShares | None:
         if found is None:
             return None
         for channel in paying_channels(ctx, item.model):
-            for paid in await paid_answers(ctx, found, channel):
+            for paid in await _paid(ctx, found, channel):
                 if paid.answer.blob == said.subject:
                     return await _shares(ctx, paid)
     return None
+
+
+async def _paid(ctx: Context, found: Attributed, channel: bytes) -> list[PaidAnswer]:
+    """A channel's paid answers at this head; a commit names many of them, and each asks for all."""
+    at: tuple[Block, Paid] | None = ctx.private.get("paid-answers")
+    if at is None or at[0] != ctx.head:
+        at = ctx.private["paid-answers"] = ctx.head, {}
+    known, key = at[1], (found.item.job.id, channel)
+    if key not in known:
+        known[key] = await paid_answers(ctx, found, channel)
+    return known[key]
 
 
 # -- the body ---

@@ -140,7 +140,10 @@ async def receipt_checkers(ctx: Context, found: Attributed, post: Posted) -> tup
 async def check_receipts(ctx: Context) -> None:
     """Re-run the drawn receipts of served adapters, as far as a deposit pays for them."""
     for item in await finished_jobs(ctx):
-        posts = list({p.value: p for p in reversed(ctx.board.posted(RECEIPT, item.model))}.values())
+        said = ctx.board.posted(RECEIPT, item.model)
+        if not said or ctx.head.time > said[-1].time + ctx.params.attribute_seconds:
+            continue  # nothing that we find of them would count any more
+        posts = list({p.value: p for p in reversed(said)}.values())
         found = await attributed(ctx, item) if any(_fresh(ctx, p) for p in posts) else None
         if found is not None:
             await _check_drawn(ctx, found, posts[::-1])

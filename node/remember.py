@@ -4,6 +4,7 @@ from datanet import credit
 from node import committed, data, jobs
 from node.context import Context
 from node.jobs import Job
+from node.turns import finished_jobs
 from protocol.messages import RECEIPT, EpochBody, Receipt
 from tasks import draw
 from tasks.lifecycle import State
@@ -24,7 +25,7 @@ async def remember(ctx: Context) -> None:
 async def _write(ctx: Context, body: EpochBody) -> None:
     statements: list[credit.Statement] = []
     known = {job.id: job for job in jobs.jobs(ctx)}
-    hosts = _hosts(ctx)
+    hosts = await _hosts(ctx)
     for pot in body.pots:
         statements += credit.earned_rows(pot)
         if pot.kind == "answer":
@@ -37,13 +38,12 @@ async def _write(ctx: Context, body: EpochBody) -> None:
     ctx.note("credit", f"wrote the credit map of epoch {body.epoch}")
 
 
-def _hosts(ctx: Context) -> dict[bytes, tuple[bytes, ...]]:
+async def _hosts(ctx: Context) -> dict[bytes, tuple[bytes, ...]]:
     """Who posted each receipt."""
     return {
         post.value: (post.operator,)
-        for (kind, _), posts in ctx.board.posts.items()
-        if kind == RECEIPT
-        for post in posts
+        for item in await finished_jobs(ctx)
+        for post in ctx.board.posted(RECEIPT, item.model)
     }
 
 

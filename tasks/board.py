@@ -158,6 +158,9 @@ class Board(RuleBook, EpochFold, AssetFold):
         knows the time of no other block, and every node knows the same ones.
         """
         history = self.payouts.get(operator, ())
+        if len(history) == 1:  # as registered, in force at once
+            first = history[0]
+            return first.address if block is None or first.block <= block else None
         now = self._time_of(block) if history else 0
         known = [e for e in history if (block is None or e.block <= block) and e.since <= now]
         return known[-1].address if known else None

@@ -48,6 +48,10 @@ async def test_all_that_a_record_did_over_rounds_answers_and_pots() -> None:
         (RECEIPT, 1, 900_000, 4),
     ]
     assert did.total == big + 4
+    unmoved = PotShares(
+        C, "answer", C, 5, (Share(0, "contributor", 5, ""),), (*fee.credits, RowCredit(B, 1, 0, 1))
+    )
+    assert [args[0] for _, args in earned_rows(unmoved)] == [A]  # B did not move that answer
     assert (await history(store, C)).rounds == ()
 
 
