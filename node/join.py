@@ -104,9 +104,9 @@ def _genuine(ctx: Context, letter: Letter) -> bool:
     if entry is None or entry.peer_key != author:
         return False
     signers: dict[bytes, bytes] = ctx.private.setdefault("record-signers", {})
-    if letter.envelope.id not in signers:
-        signers[letter.envelope.id] = _signer(ctx, letter)
-    return signers[letter.envelope.id] == operator
+    if letter.id not in signers:
+        signers[letter.id] = _signer(ctx, letter)
+    return signers[letter.id] == operator
 
 
 def _signer(ctx: Context, letter: Letter) -> bytes:

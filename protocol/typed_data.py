@@ -8,6 +8,7 @@ Source: https://eips.ethereum.org/EIPS/eip-712
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 from coincurve import PrivateKey, PublicKey
@@ -52,13 +53,18 @@ class Domain:
 
     def separator(self) -> bytes:
         """The 32-byte EIP-712 domain separator."""
-        fields = "string name,string version,uint256 chainId"
-        words = keccak(self.name.encode()) + keccak(VERSION.encode()) + uint(self.chain_id)
-        if self.contract:
-            fields, words = f"{fields},address verifyingContract", words + address(self.contract)
-        if self.salt:
-            fields, words = f"{fields},bytes32 salt", words + bytes32(self.salt)
-        return keccak(keccak(f"EIP712Domain({fields})".encode()) + words)
+        return _separator(self)
+
+
+@lru_cache(maxsize=256)  # a node signs and checks under a handful
+def _separator(domain: Domain) -> bytes:
+    fields = "string name,string version,uint256 chainId"
+    words = keccak(domain.name.encode()) + keccak(VERSION.encode()) + uint(domain.chain_id)
+    if domain.contract:
+        fields, words = f"{fields},address verifyingContract", words + address(domain.contract)
+    if domain.salt:
+        fields, words = f"{fields},bytes32 salt", words + bytes32(domain.salt)
+    return keccak(keccak(f"EIP712Domain({fields})".encode()) + words)
 
 
 def statement_domain(chain_id: int, network_id: bytes) -> Domain:

@@ -145,8 +145,10 @@ class SimChain:
         return self._block(len(self._times) - 1)
 
     async def block(self, number: int) -> Block:
-        """Raises ChainError ``no-block`` when it is not there yet."""
-        await self._clock.sleep(0)
+        """Raises ChainError ``no-block`` when it is not there yet.
+
+        Lets nobody else run: nodes ask for many blocks in a row, which would be most of what a world does.
+        """
         self._catch_up()
         if not 0 <= number < len(self._times):
             raise ChainError("no-block", f"block {number}, the head is {len(self._times) - 1}")

@@ -23,6 +23,7 @@ PURE = (
     ("node.mail", "_signed", SMALL),
     ("node.data", "check_training", LARGE),
     ("node.data", "open_commitment", LARGE),
+    ("node.data", "reserved_of", LARGE),
     ("node.data", "_tokens", SMALL),
     ("node.data", "record_id", SMALL),
     ("node.published", "record_id", SMALL),
