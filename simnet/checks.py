@@ -26,10 +26,9 @@ from simnet.trials import Trials
 from simnet.world import World, key
 from tasks.entries import UnitEntry
 
-GARBAGE = (
-    2  # noise earns at most one in so many of an equal part: its words are real, and words are all
-)
-# that a tiny learner learns
+# Noise earns at most one in so many of an equal part: its words are real, and words are all that a tiny
+# learner learns.
+GARBAGE = 2
 
 
 class Violated(Exception):
