@@ -4,8 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-Alarm = Callable[[float, Callable[[], None]], None]  # call once monotonic time has come to this
 LATE = 20  # how many times the drawn latency a late message takes at most
+
+
+@dataclass(slots=True)
+class Pending:
+    """What is called at a virtual instant: ``wake`` is None once it was cancelled."""
+
+    wake: Callable[[], None] | None
+
+
+Alarm = Callable[[float, Callable[[], None]], Pending]  # call once monotonic time has come to this
 
 
 class Draw(Protocol):

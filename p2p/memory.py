@@ -14,7 +14,8 @@ from math import ceil
 import trio
 from blake3 import blake3
 
-from p2p.conditions import LATE, Alarm, Conditions, Draw, Traffic
+from p2p.call import Answered, Call
+from p2p.conditions import LATE, Alarm, Conditions, Draw, Pending, Traffic
 from p2p.courier import Courier, Parcel
 from p2p.framing import open_response
 from p2p.inbox import Inbox
@@ -181,12 +182,31 @@ class Network:
     def now(self) -> float:
         return self._clock.monotonic()
 
-    def _call_at(self, due: float, call: Callable[[], None]) -> None:
+    def _call_at(self, due: float, call: Callable[[], None]) -> Pending:
+        pending = Pending(call)
+
         async def later() -> None:
             await self.arrive(due)
-            call()
+            if pending.wake is not None:
+                pending.wake()
 
         trio.lowlevel.spawn_system_task(later)
+        return pending
+
+    def send(self, one: PeerId, other: PeerId, size: int, arrive: Callable[[], None]) -> None:
+        """Let one message arrive over a link that is still there then, unless it is lost."""
+
+        def due() -> None:
+            if self.linking(one, other):
+                arrive()
+
+        lost, at = self.lost(one, other, size), self.schedule(one, other)
+        if not lost:
+            self.call_at(at, due)
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Pending:
+        """Call in so many seconds."""
+        return self.call_at(self.now() + seconds, call)
 
     async def arrive(self, due: float) -> None:
         """Wait until ``due``."""
@@ -291,12 +311,11 @@ class MemoryTransport:
     ) -> bytes:
         if not self._network.linking(self._peer_id, peer):
             raise PeerError("unreachable", f"no connection to {peer}")
-        with trio.move_on_after(timeout):
-            response = await self._call(peer, protocol, body)
-            if len(response) > max_response + 1:
-                raise PeerError("too-large", f"{peer}: response of {len(response) - 1} bytes")
-            return open_response(response)
-        raise PeerError("timeout", f"{peer} did not answer {protocol} in time")
+        call = Call(self._network, self._peer_id, peer, protocol, body)
+        response = await call.response(timeout)
+        if len(response) > max_response + 1:
+            raise PeerError("too-large", f"{peer}: response of {len(response) - 1} bytes")
+        return open_response(response)
 
     def prefer(self, staked: Callable[[PeerId], bool]) -> None:
         """Nothing to keep: the simulated network has no slots."""
@@ -313,41 +332,19 @@ class MemoryTransport:
     async def conversation(self, peer: PeerId, protocol: str) -> AsyncIterator[Ask]:
         yield partial(self.request, peer, protocol)
 
-    async def _call(self, peer: PeerId, protocol: str, body: bytes) -> bytes:
-        """There and back. Raises PeerError ``unreachable`` when the peer goes away meanwhile."""
-        await self._way(self.peer_id, peer, len(body))
-        server = self._network.node(peer)
-        if server is None:
-            raise PeerError("unreachable", f"{peer} is gone")
-        answered: list[bytes] = []
-        done = trio.Event()
-        server.serve(self._peer_id, protocol, body, answered, done)
-        await done.wait()
-        if not answered:
-            raise PeerError("unreachable", f"{peer} went away")
-        await self._way(peer, self.peer_id, len(answered[0]))
-        return answered[0]
-
-    async def _way(self, one: PeerId, other: PeerId, size: int) -> None:
-        """One message over a link; a lost one never arrives."""
-        lost = self._network.lost(one, other, size)
-        await self._network.arrive(self._network.schedule(one, other))
-        if lost or not self._network.linking(one, other):
-            await trio.sleep_forever()
-
-    def serve(
-        self, peer: PeerId, protocol: str, body: bytes, answered: list[bytes], done: trio.Event
-    ) -> None:
-        """Start answering in this node's own life: ``answered`` stays empty when it stops."""
+    def serve(self, peer: PeerId, protocol: str, body: bytes, answered: Answered) -> bool:
+        """Start answering in this node's own life; False when it has none."""
 
         async def answer() -> None:
+            response = None
             try:
-                answered.append(await self._services.answer(peer, protocol, body))
+                response = await self._services.answer(peer, protocol, body)
             finally:
-                done.set()
+                answered(response)
 
-        assert self._nursery is not None
-        self._nursery.start_soon(answer)
+        if self._nursery is not None:
+            self._nursery.start_soon(answer)
+        return self._nursery is not None
 
     async def subscribe(self, topic: str, handler: GossipHandler) -> None:
         self._inbox.subscribe(topic, handler)

@@ -8,7 +8,6 @@ import math
 import random
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from heapq import heappop, heappush
 from itertools import islice
@@ -21,6 +20,7 @@ from trio.testing import MockClock
 
 from datanet.blobs import MemoryBlobs
 from node.store import Migrations, Statement, batches, pending, translated
+from p2p.conditions import Pending
 from protocol.errors import LocalError
 from protocol.ids import content_id
 from protocol.seams import Clock
@@ -33,13 +33,6 @@ SELDOM = 100_000, 50, 1_000  # of Python's collector: a world has millions of ob
 EVERY = 64  # turns of trio's loop between two looks for what comes from outside
 
 
-@dataclass(slots=True)
-class Sleeper:
-    """What waits for a virtual instant: ``wake`` is None once it was cancelled."""
-
-    wake: Callable[[], None] | None
-
-
 class Sleepers:
     """Who waits for which virtual instant, woken by the clock itself.
 
@@ -50,7 +43,7 @@ class Sleepers:
     def __init__(self, clock: MockClock) -> None:
         self._clock = clock
         # a heap; of those due at one instant the first to lie down wakes first
-        self._waiting: list[tuple[float, int, Sleeper]] = []
+        self._waiting: list[tuple[float, int, Pending]] = []
         self._count = 0
         setattr(clock, "_autojump", self._jump)  # noqa: B010  (a method for the type checker)
 
@@ -66,10 +59,10 @@ class Sleepers:
 
         await trio.lowlevel.wait_task_rescheduled(abort)
 
-    def call_at(self, due: float, call: Callable[[], None]) -> Sleeper:
+    def call_at(self, due: float, call: Callable[[], None]) -> Pending:
         """Call at an instant, or as soon as no task can run when that is over."""
         self._count += 1
-        sleeper = Sleeper(call)
+        sleeper = Pending(call)
         heappush(self._waiting, (due, self._count, sleeper))
         return sleeper
 
@@ -108,11 +101,11 @@ class TrioClock:
         """Seconds of trio's clock."""
         return trio.current_time()
 
-    def call_at(self, due: float, call: Callable[[], None]) -> None:
+    def call_at(self, due: float, call: Callable[[], None]) -> Pending:
         """Call once ``monotonic`` has come to ``due``; only in a world's time."""
         sleepers = _SLEEPERS.get()
         assert sleepers is not None, "a world's time is virtual"
-        sleepers.call_at(due, call)
+        return sleepers.call_at(due, call)
 
     async def sleep(self, seconds: float) -> None:
         """Wait ``seconds``; a checkpoint even when not positive."""
