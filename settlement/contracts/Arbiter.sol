@@ -193,10 +193,11 @@ contract Arbiter is IArbiter, Jury, Quorum, EIP712 {
         c.until = voided ? uint64(block.timestamp + appealSeconds) : 0;
         emit CaseDecided(caseId, c.instance, uint8(verdict), c.until);
         uint256 pot = _fineMissing(panel);
-        if (!first && verdict == Verdict.Rejected) pot += _overturn(panel, c);
         // Who brought an epoch before a jury that came to nothing pays what is missing of its jurors' pay.
         uint256 price = first && verdict == Verdict.Hung ? _owed(panel, pot) : 0;
         pot += _settleBond(panel, c.appellant, lost ? type(uint256).max : price);
+        // After the bond: taking from a judge who appealed itself would end the bond's lock.
+        if (!first && verdict == Verdict.Rejected) pot += _overturn(panel, c);
         _payJurors(panel, pot);
         if (voided) {
             c.stage = Stage.Appealable;

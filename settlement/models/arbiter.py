@@ -223,10 +223,10 @@ class Arbiter(Quorum, Jury):
         told = {"caseId": caseId, "instance": c.instance, "verdict": verdict}
         self.emit("CaseDecided", {**told, "appealUntil": until})
         pot = self._fine_missing(panel)
-        if not first and verdict == REJECTED:
-            pot += self._overturn(panel, c)
         price = self._owed(panel, pot) if first and verdict == HUNG else 0
         pot += self._settle_bond(panel, c.appellant, price=None if lost else price)
+        if not first and verdict == REJECTED:
+            pot += self._overturn(panel, c)
         self._pay_jurors(panel, pot)
         if voided:
             self._cases[caseId] = replace(c, stage=APPEALABLE, judges=self._voters(panel, UPHOLD))

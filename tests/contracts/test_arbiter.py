@@ -145,6 +145,17 @@ def test_a_jury_overturns_a_colluding_committee_which_pays(court: Court) -> None
     court.done(8, POOL, "settleUnit", UNIT)
 
 
+def test_a_seat_that_appeals_its_own_order_pays_like_the_others(court: Court) -> None:
+    court.order()
+    court.done(2, ARBITER, "appeal", CASE)
+    court.judged(REJECT, REJECT, UPHOLD)
+    assert court.stakes(4, 2, 3) == [0, -FALSE, -FALSE]
+    assert court.read(STAKES, "lockedOf", ACCOUNTS[2]) == 0  # the bond is free again
+    assert court.read(ARBITER, "caseOf", CASE)[1] == CLOSED
+    court.settle(0, 0, 0, 10 * OPEN)
+    court.done(8, POOL, "settleUnit", UNIT)
+
+
 def test_who_appeals_and_loses_loses_more(court: Court) -> None:
     court.order()
     court.done(4, ARBITER, "appeal", CASE)

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {IArbiter} from "settlement/interfaces/IArbiter.sol";
 import {Arbiter} from "settlement/Arbiter.sol";
+import {AssetRegistry} from "settlement/AssetRegistry.sol";
 import {AttributionPool} from "settlement/AttributionPool.sol";
 import {OpenToken} from "settlement/OpenToken.sol";
 import {WorkerStake} from "settlement/WorkerStake.sol";
@@ -27,6 +28,7 @@ import {World} from "./World.sol";
 contract CourtInvariantsTest is World {
     CourtPlay private _play;
     Arbiter private _arbiter;
+    AssetRegistry private _registry;
     AttributionPool private _pool;
     OpenToken private _token;
     WorkerStake private _stake;
@@ -36,6 +38,7 @@ contract CourtInvariantsTest is World {
         _play = new CourtPlay();
         deployedBefore();
         _arbiter = Arbiter(place("Arbiter"));
+        _registry = AssetRegistry(place("AssetRegistry"));
         _pool = AttributionPool(place("AttributionPool"));
         _token = OpenToken(place("OpenToken"));
         _stake = WorkerStake(place("WorkerStake"));
@@ -50,14 +53,14 @@ contract CourtInvariantsTest is World {
 
     /// @dev The play does all that it is for; seeded, so that it is the same every time.
     function test_the_play_reaches_everything() public {
-        for (uint256 i = 0; i < 4_000; ++i) {
+        for (uint256 i = 0; i < 8_000; ++i) {
             uint256 a = uint256(keccak256(abi.encode("a", i)));
             uint256 b = uint256(keccak256(abi.encode("b", i)));
             uint256 c = uint256(keccak256(abi.encode("c", i)));
-            _step(i % 20, a, b, c);
+            _step(i % 24, a, b, c);
             if (i % 16 == 0) _holds();
         }
-        string[40] memory things = [
+        string[75] memory things = [
             "anchor",
             "slashed unit",
             "held",
@@ -95,9 +98,44 @@ contract CourtInvariantsTest is World {
             "hung",
             "in vain",
             "upheld",
-            "overturned",
-            "confirmed or hung",
-            "missing juror"
+            "missing juror",
+            "fallback",
+            "false fallback",
+            "fallback again",
+            "fallback condemned",
+            "fallback on trial",
+            "proven before the jury",
+            "challenge of an epoch committed again",
+            "all enlist",
+            "nearly all leave",
+            "payout moves",
+            "payout moves later",
+            "too few seats",
+            "votes of too few seats",
+            "too few seats agree",
+            "drawn juror had left",
+            "missing juror who had left",
+            "a juror unbonds while it sits",
+            "a juror withdraws while it sits",
+            "a juror's payout moves while it sits",
+            "a juror's payout moves before the draw",
+            "a party's payout moves before the draw",
+            "kept out by a payout",
+            "seed in its last block",
+            "seed a block too late",
+            "seed moved again",
+            "tie",
+            "no side above half",
+            "half of the votes, not a third of the seats",
+            "voided after the proof",
+            "not voided after the proof",
+            "order confirmed",
+            "order hung",
+            "order overturned",
+            "void confirmed",
+            "void hung",
+            "void overturned",
+            "a judge appeals and is overturned"
         ];
         string memory missed = "";
         for (uint256 i = 0; i < things.length; ++i) {
@@ -120,9 +158,11 @@ contract CourtInvariantsTest is World {
         if (kind == 3) _play.do_order(a % 3, b, c);
         if (kind == 12) _play.do_challenge(a);
         if (kind == 5 || kind == 8 || kind == 13 || kind == 16) _play.do_sit(a, b);
-        if (kind == 4 || kind == 6) _play.do_appeal(a, b);
+        if (kind == 4 || kind == 9 || kind == 14) _play.do_appeal(a, b);
+        if (kind == 3) _play.do_appeal(a | 1, b);
+        if (kind == 6 || kind == 17 || kind > 20) _play.do_goOn(a, b, c);
         if (kind == 7) _play.do_execute(a);
-        if (kind == 9) _play.do_claim(a);
+        if (kind == 9 || kind == 13 || kind == 19) _play.do_claim(a);
         if (kind == 11) _play.do_endUnit(a);
         if (kind == 14) _play.do_demand(a);
         if (kind == 15 && a % 2 == 0) _play.do_answer(b % 2);
@@ -133,6 +173,10 @@ contract CourtInvariantsTest is World {
         if (kind == 18 && a % 3 == 2) _play.do_deposit(b, c);
         if (kind == 19 && a % 2 == 0) _play.do_unbond(b, c);
         if (kind == 19 && a % 2 == 1) _play.do_withdraw(b);
+        if (kind == 20) _play.do_enlist(b, a >> 8);
+        if (kind == 21) _play.do_movePayout(b, a, c);
+        if (kind == 22 && a % 3 == 0) _play.do_commitFallback(b, c, a >> 8);
+        if (kind == 23) _play.do_deposit(b, c);
     }
 
     function _holds() private view {
@@ -151,6 +195,7 @@ contract CourtInvariantsTest is World {
             check(_stake.lockedOf(operator) == locked, "locked");
             check(leaving == unbonding, "unbonding");
             check(locked <= bonded, "locked <= bonded");
+            check(_registry.payoutOfOperator(operator) == _play.payoutOf(operator), "payouts");
             held += bonded + unbonding;
         }
         check(_token.balanceOf(address(_stake)) == held, "the stake's coins are the operators'");

@@ -5,13 +5,13 @@ import {IAttributionPool} from "settlement/interfaces/IAttributionPool.sol";
 import {IFraudProofs} from "settlement/interfaces/IFraudProofs.sol";
 import {IPotBook} from "settlement/interfaces/IPotBook.sol";
 import {IWorkerStake} from "settlement/interfaces/IWorkerStake.sol";
-import {StakeBook} from "./StakeBook.sol";
+import {OperatorsPlay} from "./OperatorsPlay.sol";
 import {Trees} from "./Trees.sol";
 
 /// @title Units, honest and false epochs, claims, proofs and demands: what the court's cases are about.
 /// @dev A watcher proves a false epoch at the latest when time would make it active, as every node does.
 /// Account 9 watches, demands leaves and shows them.
-abstract contract EpochsPlay is StakeBook {
+abstract contract EpochsPlay is OperatorsPlay {
     using Trees for Trees.Tree;
 
     enum Defect {
@@ -46,12 +46,17 @@ abstract contract EpochsPlay is StakeBook {
     bytes private _last;
     bytes private _before;
     bytes private _sent; // the call that committed the last plan
+    uint256 private _sentAt;
     bytes private _gone; // the last plan, when it was voided
     Defect private _goneDefect;
     Defect private _defect;
     uint256 private _spoilt; // the index that the defect is about
     uint256 private _commits;
     address[] internal signers;
+    /// Whether the last plan was one staker's, by the fallback.
+    bool internal alone;
+    /// Epochs whose number is used again.
+    mapping(uint64 epoch => bool) internal voidedBefore;
 
     function open_() internal {
         staff();
@@ -59,7 +64,7 @@ abstract contract EpochsPlay is StakeBook {
         _jobPot = _fund(1_000 * OPEN, OPEN);
     }
 
-    // -- units and stake ---
+    // -- units ---
 
     function do_work(uint256 who, uint256 way) external {
         address operator = account(1 + (who % OWNERS));
@@ -115,41 +120,6 @@ abstract contract EpochsPlay is StakeBook {
         }
     }
 
-    function do_deposit(uint256 who, uint256 amount) external {
-        _deposit(operatorAt(who % STAKERS), within(amount, 1, 40 * OPEN));
-    }
-
-    function do_unbond(uint256 who, uint256 amount) external {
-        address operator = operatorAt(who % STAKERS);
-        Holding storage holding = holdings[operator];
-        uint256 free = freeOf(operator);
-        bytes memory more = abi.encodeCall(stake.unbond, (operator, free + 1));
-        refused(operator, address(stake), more, IWorkerStake.InsufficientStake.selector);
-        if (free == 0) return;
-        amount = within(amount, 1, free < 20 * OPEN ? free : 20 * OPEN);
-        vm.prank(operator);
-        stake.unbond(operator, amount);
-        holding.bonded -= amount;
-        holding.unbonding += amount;
-        holding.releaseAt = block.timestamp + stake.unbondingSeconds();
-        ++did["unbond"];
-    }
-
-    function do_withdraw(uint256 who) external {
-        uint256 index = who % STAKERS;
-        address operator = operatorAt(index);
-        Holding storage holding = holdings[operator];
-        bytes4 expected = block.timestamp < holding.releaseAt
-            ? IWorkerStake.StillUnbonding.selector
-            : bytes4(0);
-        if (holding.unbonding == 0) expected = IWorkerStake.NothingUnbonding.selector;
-        bytes memory data = abi.encodeCall(stake.withdraw, (operator));
-        if (!tried(account(9), address(stake), data, expected)) return;
-        coins[payoutAt(index)] += holding.unbonding;
-        holding.unbonding = 0;
-        ++did["withdraw"];
-    }
-
     function do_wait(uint256 seconds_) external {
         pass(within(seconds_, 0, 12), 1);
     }
@@ -160,31 +130,45 @@ abstract contract EpochsPlay is StakeBook {
         if (!_mayCommit()) return;
         (uint256 a, uint256 b) = (1 + (seed % 3), 1 + ((seed % 3 + 1) % 3));
         if (account(a) > account(b)) (a, b) = (b, a);
-        _refill(account(a));
-        _refill(account(b));
+        refill(account(a));
+        refill(account(b));
         Plan memory plan = _plan(seed >> 8, amount, owner % EARNERS);
         bytes32 digest = digestOf(plan);
         bytes memory signed_ = abi.encodePacked(signature(a, digest), signature(b, digest));
         _sent = abi.encodeCall(pool.commit, (plan.epoch, plan.draws, signed_));
-        tried(account(9), address(pool), _sent, 0);
         signers = [account(a), account(b)];
-        ++_commits;
+        alone = false;
+        _send();
         delete _gone;
         ++did[_defect == Defect.None ? "commit" : "false commit"];
     }
 
-    /// @dev A voided epoch once more, by the same signatures: a commit of its own, that pays on its own.
+    /// @dev The quorum has committed nothing for long: any operator commits alone.
+    function do_commitFallback(uint256 who, uint256 seed, uint256 amount) external {
+        if (!_mayCommit()) return;
+        pass(pool.stallSeconds(), 5);
+        address proposer = operatorAt(who % STAKERS);
+        refill(proposer);
+        Plan memory plan = _plan(seed >> 8, amount, seed % EARNERS);
+        _sent = abi.encodeCall(pool.commitFallback, (plan.epoch, plan.draws));
+        signers = [proposer];
+        alone = true;
+        _send();
+        delete _gone;
+        ++did[_defect == Defect.None ? "fallback" : "false fallback"];
+    }
+
+    /// @dev A voided epoch once more, by the same hands: a commit of its own, that pays on its own.
     function do_commitAgain() external {
         if (!_mayCommit() || _gone.length == 0) return;
-        pass(1, 1);
-        for (uint256 i = 0; i < signers.length; ++i) _refill(signers[i]);
-        tried(account(9), address(pool), _sent, 0);
+        pass(alone ? pool.stallSeconds() : 1, 1);
+        for (uint256 i = 0; i < signers.length; ++i) refill(signers[i]);
+        _send();
         _before = _last;
         _last = _gone;
         _defect = _goneDefect;
         delete _gone;
-        ++_commits;
-        ++did["commit again"];
+        ++did[alone ? "fallback again" : "commit again"];
     }
 
     /// @dev Also while a case about the pending epoch is open: it touches no claim on the last good root.
@@ -196,7 +180,7 @@ abstract contract EpochsPlay is StakeBook {
         bytes memory data = claimData(plan, GENESIS, index, plan.amounts[index], plan.tree.proof(index));
         bytes4 expected = due == 0 ? IAttributionPool.NothingToClaim.selector : bytes4(0);
         if (!tried(account(9), address(pool), data, expected)) return;
-        coins[payoutAt(index)] += due;
+        coins[payoutOf(operatorAt(index))] += due;
         (bool verdict, ) = pool.waits(GENESIS);
         ++did[verdict ? "claim while frozen" : "claim"];
     }
@@ -309,20 +293,18 @@ abstract contract EpochsPlay is StakeBook {
     function restored() internal {
         Plan memory plan = _loaded(_last);
         pool.restore(GENESIS, plan.root, plan.draws);
+        (uint64 last, , , ) = pool.runningEpoch(GENESIS);
+        voidedBefore[last + 1] = true;
         _gone = _last;
         _goneDefect = _defect;
         _last = _before;
         _defect = Defect.None;
     }
 
-    function _deposit(address operator, uint256 amount) private {
-        vm.prank(account(0));
-        stake.deposit(operator, amount);
-        holdings[operator].bonded += amount;
-    }
-
-    function _refill(address seat) private {
-        if (holdings[seat].bonded < 60 * OPEN) _deposit(seat, STAKE);
+    function _send() private {
+        tried(alone ? signers[0] : account(9), address(pool), _sent, 0);
+        _sentAt = block.timestamp;
+        ++_commits;
     }
 
     function _fund(uint256 amount, uint256 pay) private returns (bytes32) {
@@ -347,8 +329,12 @@ abstract contract EpochsPlay is StakeBook {
     function _condemned(uint256 amountEach) private {
         for (uint256 i = 0; i < signers.length; ++i) {
             uint256 taken = bookSlash(signers[i], "", amountEach, account(9));
-            check(taken != 0, "whoever signed a false epoch pays each time");
+            bool late = block.timestamp >= _sentAt + stake.unbondingSeconds();
+            check(taken != 0 || late, "whoever signed a false epoch pays each time");
         }
+        (bool verdict, ) = pool.waits(GENESIS);
+        if (verdict) ++did["proven before the jury"];
+        if (alone) ++did["fallback condemned"];
         restored();
     }
 

@@ -7,7 +7,7 @@ import {Scene} from "./Scene.sol";
 
 /// @title What every operator should own and owe by now: a second account of all stake, kept by hand.
 /// @dev Operators are accounts 1 to 4 and the jurors 10 to 19, owners 0 to 13 in this order. Juror 19 is
-/// paid where operator 1 is. What a call should do is booked here; the invariants compare.
+/// paid where operator 1 is, at first. What a call should do is booked here; the invariants compare.
 abstract contract StakeBook is Scene {
     struct Holding {
         uint256 bonded;
@@ -22,6 +22,20 @@ abstract contract StakeBook is Scene {
         uint256 amount;
     }
 
+    /// What an operator weighs in draws: its enlisted stake.
+    struct Weight {
+        bool enlisted;
+        uint256 epoch; // of the last change
+        uint256 before; // when that epoch began
+        uint256 last;
+    }
+
+    struct Payout {
+        address last;
+        address next;
+        uint256 from; // unix seconds; 0: no change is under way
+    }
+
     uint256 public constant STAKERS = 14;
     uint256 internal constant JUROR_STAKE = 60 * OPEN;
 
@@ -30,6 +44,8 @@ abstract contract StakeBook is Scene {
 
     mapping(address operator => Holding) public holdings;
     mapping(bytes32 unit => Lock) public locks;
+    mapping(address operator => Weight) internal weights;
+    mapping(address operator => Payout) internal payouts;
     /// Coins that an account should have outside of stake; of account 0 nobody keeps count.
     mapping(address who => uint256) public coins;
     uint256 public burnt;
@@ -43,9 +59,23 @@ abstract contract StakeBook is Scene {
         return account(index < OWNERS ? index + 1 : index + 10 - OWNERS);
     }
 
-    function payoutAt(uint256 index) public view returns (address) {
+    /// @dev Where an operator was paid before anybody moved.
+    function homeAt(uint256 index) internal view returns (address) {
         if (index < OWNERS) return account(index + 1 + OWNERS);
         return index == STAKERS - 1 ? account(1 + OWNERS) : operatorAt(index);
+    }
+
+    function payoutOf(address operator) public view returns (address) {
+        Payout storage payout = payouts[operator];
+        bool moved = payout.from != 0 && block.timestamp >= payout.from;
+        return moved ? payout.next : payout.last;
+    }
+
+    /// @dev What an operator weighed at the end of the last stake epoch.
+    function weightOf(address operator) internal view returns (uint256) {
+        Weight storage weight = weights[operator];
+        bool fresh = weight.epoch == block.timestamp / stake.epochSeconds();
+        return fresh ? weight.before : weight.last;
     }
 
     function freeOf(address operator) internal view returns (uint256) {
@@ -61,19 +91,26 @@ abstract contract StakeBook is Scene {
             address operator = operatorAt(i);
             if (i >= OWNERS) {
                 vm.prank(operator);
-                registry.registerOwner(payoutAt(i));
+                registry.registerOwner(homeAt(i));
                 vm.prank(account(0));
                 stake.deposit(operator, JUROR_STAKE);
             }
+            payouts[operator].last = homeAt(i);
             holdings[operator].bonded = i < OWNERS ? STAKE : JUROR_STAKE;
-            vm.prank(operator);
-            stake.enlist(true);
+            enlist(operator, true);
         }
         vm.prank(account(0));
         token.transfer(account(9), 1_000 * OPEN);
         coins[account(9)] = 1_000 * OPEN;
         allow(9, address(proofs));
         vm.warp(block.timestamp + 2 * stake.epochSeconds());
+    }
+
+    function enlist(address operator, bool enlisted) internal {
+        vm.prank(operator);
+        stake.enlist(enlisted);
+        weights[operator].enlisted = enlisted;
+        bookWeight(operator);
     }
 
     /// @dev A call that must succeed, or be refused with exactly this error (0: none).
@@ -91,6 +128,14 @@ abstract contract StakeBook is Scene {
         (bool accepted, bytes memory answer) = target.call(data);
         if (!accepted) revert Unexpected(bytes4(answer));
         return true;
+    }
+
+    /// @dev To be called whenever an operator's bonded stake has changed.
+    function bookWeight(address operator) internal {
+        Weight storage weight = weights[operator];
+        uint256 epoch = block.timestamp / stake.epochSeconds();
+        if (weight.epoch != epoch) (weight.epoch, weight.before) = (epoch, weight.last);
+        weight.last = weight.enlisted ? holdings[operator].bonded : 0;
     }
 
     function bookLock(bytes32 unit, address operator, uint256 amount) internal {
@@ -120,6 +165,7 @@ abstract contract StakeBook is Scene {
         holding.bonded -= free + locked;
         holding.unbonding -= leaving;
         holding.locked -= locked;
+        bookWeight(operator);
         return free + leaving + locked;
     }
 
