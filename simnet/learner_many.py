@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simnet.learner_fixed import EXP_DIVISORS, FINE, LN2, LOG_TERMS, ONE
+from simnet.learner_fixed import EXP_DIVISORS, FINE, LN2, LOG_TERMS, ONE, Vector
 
 Many = npt.NDArray[np.int64]
 LARGEST = 1 << 52  # of an absolute value: what is larger is computed one by one
@@ -53,3 +53,19 @@ def products(rows: npt.NDArray[Any], other: Many) -> list[int]:
     """Inner product of each row with ``other``, all values below 2^31: by halves, which fit int64."""
     high, low = other >> 16, other & 0xFFFF
     return [(int(h) << 16) + int(lo) for h, lo in zip(rows @ high, rows @ low, strict=True)]
+
+
+def blended(beta: tuple[int, int], old: Vector, new: Vector, *, squared: bool) -> Vector | None:
+    """Moments: ``beta`` of each old value and the rest of each new one, or of its square, rounded.
+
+    None when int64 may not hold what comes out.
+    """
+    if max(max(old), -min(old)) > 1 << 61 or max(max(new), -min(new)) > 1 << 30:
+        return None
+    part, whole = beta
+    before, fresh = np.array(old, dtype=np.int64), np.array(new, dtype=np.int64)
+    fresh = fresh * fresh if squared else fresh
+    estimate = before * (part / whole) + fresh * ((whole - part) / whole)
+    found = np.floor(estimate).astype(np.int64)
+    rest: Many = 2 * (part * before + (whole - part) * fresh) + whole - found * (2 * whole)
+    return tuple((found + rest // (2 * whole)).tolist())

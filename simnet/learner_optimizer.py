@@ -10,6 +10,7 @@ from math import isqrt
 
 from protocol.compute import Hyper
 from simnet.learner_fixed import Vector, distance_ppb, divide, norm, saturate
+from simnet.learner_many import blended
 from simnet.learner_model import clip
 
 BETA1 = (9, 10)
@@ -43,7 +44,7 @@ def learning_rate(hyper: Hyper, index: int) -> int:
 def step(state: State, g: Vector, index: int, hyper: Hyper) -> State:
     """The state after step ``index`` (from 0) with the clipped gradient ``g``."""
     lr, first = learning_rate(hyper, index), _correction(BETA1, index)
-    m = tuple(_blend(BETA1, old, new) for old, new in zip(state.m, g, strict=True))
+    m = _blended(BETA1, state.m, g, squared=False)
     v = _second(state.v, g)
     w = tuple(
         saturate(weight - divide(lr * (momentum * _FINE // first), scale))
@@ -103,13 +104,22 @@ def outer_step(
 
 
 def _second(v: Vector, g: Vector) -> Vector:
-    return tuple(_blend(BETA2, old, new * new) for old, new in zip(v, g, strict=True))
+    return _blended(BETA2, v, g, squared=True)
 
 
 def _seen(v: Vector, index: int) -> list[int]:
     """sqrt(v_hat) + eps; a negative moment, which no honest state holds, counts as zero."""
     correction = _correction(BETA2, index)
     return [isqrt(max(0, value) * _FINE // correction) + EPS for value in v]
+
+
+def _blended(beta: tuple[int, int], old: Vector, new: Vector, *, squared: bool) -> Vector:
+    """All at once, or one by one where no honest state is."""
+    found = blended(beta, old, new, squared=squared)
+    if found is None:
+        pairs = zip(old, new, strict=True)
+        found = tuple(_blend(beta, a, b * b if squared else b) for a, b in pairs)
+    return found
 
 
 def _blend(beta: tuple[int, int], old: int, new: int) -> int:

@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simnet import learner_many as many
-from simnet.learner_fixed import ONE, Vector, divide, dot, sigmoid, softplus
+from simnet.learner_fixed import ONE, Vector, divide, dot, saturate, sigmoid, softplus
 from simnet.learner_influence import SMALL
 from simnet.learner_model import gradient, loss
+from simnet.learner_optimizer import BETA1, BETA2, _blended
 from simnet.learner_text import NEGATIVES, PAIRS, PARAMETERS, WORDS, Words
 
 LOGITS = st.integers(-many.LARGEST, many.LARGEST) | st.integers(-40 * ONE, 40 * ONE)
@@ -67,3 +68,21 @@ def test_loss_and_gradient_follow_the_formula(
         pairs = np.array(lines, dtype=np.int64).reshape(-1, 1 + NEGATIVES, 2)
         texts.append(Words(pairs[:, :, 0], pairs[:, :, 1]))
     assert (loss(w, tuple(texts)), gradient(w, tuple(texts))) == plain(w, [*one, *other])
+
+
+@settings(max_examples=200)
+@given(
+    st.sampled_from([BETA1, BETA2]),
+    st.lists(st.tuples(WEIGHTS, WEIGHTS | st.integers(-(2**30), 2**30)), min_size=1, max_size=9),
+    st.booleans(),
+)
+def test_moments_at_once_are_the_same_integers(
+    beta: tuple[int, int], pairs: list[tuple[int, int]], squared: bool
+) -> None:
+    old, new = zip(*pairs, strict=True)
+    part, whole = beta
+    wanted = [
+        saturate(divide(part * a + (whole - part) * (b * b if squared else b), whole))
+        for a, b in pairs
+    ]
+    assert list(_blended(beta, old, new, squared=squared)) == wanted
