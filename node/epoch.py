@@ -6,6 +6,7 @@ Then everybody claims what is its own, against the root, to its payout address.
 """
 
 from collections import Counter
+from itertools import islice
 
 from node.committed import (
     active,
@@ -255,9 +256,20 @@ async def claim_pay(ctx: Context) -> None:
     index, amount, body = await claimable(ctx)
     if amount > 0 and body is not None:
         await ctx.attempt("claim", _claim, index, amount, body)
-    for unit in list(ctx.board.units.values()):
-        if unit.operator == ctx.operator and not unit.settled and _can_be_freed(ctx, unit):
+    for unit in _own_units(ctx):
+        if not unit.settled and _can_be_freed(ctx, unit):
             await ctx.attempt("claim", _free, unit)
+
+
+def _own_units(ctx: Context) -> list[UnitEntry]:
+    """This node's units, oldest first; the board only adds at the end."""
+    seen: dict[bytes, UnitEntry] = ctx.private.setdefault("own-units", {})
+    looked: int = ctx.private.get("own-units-looked", 0)
+    for unit in islice(ctx.board.units.values(), looked, None):
+        if unit.operator == ctx.operator:
+            seen[unit.unit] = unit
+    ctx.private["own-units-looked"] = len(ctx.board.units)
+    return list(seen.values())
 
 
 def _can_be_freed(ctx: Context, unit: UnitEntry) -> bool:
