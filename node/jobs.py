@@ -141,9 +141,14 @@ def failed(ctx: Context, job: Job) -> int | None:
 
 def current_round(ctx: Context, job: Job) -> int | None:
     """The first round without an agreement; None when all have one or the job has failed."""
-    if failed(ctx, job) is not None:
+    over: set[bytes] = ctx.private.setdefault("rounds-over", set())
+    if job.id in over:
         return None
-    return next((n for n in range(job.spec.rounds) if _agreed(ctx, job, n) is None), None)
+    number = next((n for n in range(job.spec.rounds) if _agreed(ctx, job, n) is None), None)
+    if number is None or failed(ctx, job) is not None:
+        over.add(job.id)
+        return None
+    return number
 
 
 def _agreed(ctx: Context, job: Job, number: int) -> Posted | None:
