@@ -35,6 +35,7 @@ PURE = (
     ("simnet.learner_scores", "index_scores", LARGE),
     ("datanet.precedence", "place_all", LARGE),
     ("settlement.claims", "sum_tree", LARGE),
+    ("settlement.simchain", "address_of", SMALL),
 )
 # Of large values, which nodes share because they decoded the same bytes or folded the same event, so that
 # they are told apart by identity: to hash them would cost as much. With how many arguments are of that kind.
@@ -48,7 +49,7 @@ OF_LARGE = (
     ("tasks.board", "said", 1),
 )
 # Of the shards of a job, which their entries on chain name.
-OF_SHARDS = (("node.data", "arranged"),)
+ARRANGED = ("node.data", "arranged")
 
 
 def by_identity(function: Callable[..., T], large: int) -> Callable[..., T]:
@@ -84,13 +85,13 @@ def by_shards(function: Callable[..., T]) -> Callable[..., T]:
 @contextmanager
 def sharing() -> Iterator[None]:
     """Within, the pure functions above remember what they returned."""
-    names = [entry[:2] for entry in (*PURE, *OF_LARGE, *OF_SHARDS)]
+    names = [*(entry[:2] for entry in (*PURE, *OF_LARGE)), ARRANGED]
     before = [(import_module(module), name) for module, name in names]
     originals = [getattr(module, name) for module, name in before]
     left = iter(originals)
     memos: list[Callable[..., Any]] = [lru_cache(maxsize=size)(next(left)) for *_, size in PURE]
     memos += [by_identity(next(left), large) for *_, large in OF_LARGE]
-    memos += [by_shards(next(left)) for _ in OF_SHARDS]
+    memos.append(by_shards(next(left)))
     try:
         for (module, name), memo in zip(before, memos, strict=True):
             setattr(module, name, memo)
