@@ -13,6 +13,7 @@ import structlog
 
 from bootstrap.reach import Reach
 from node import mail
+from node.identity import Keys, Network
 from node.mail import Mail
 from node.wakes import Wakes
 from p2p.exchange import Exchange
@@ -33,8 +34,8 @@ from protocol.seams import (
     Transport,
     TxReceipt,
 )
-from protocol.signing import WIRE_VERSION, key_of_peer, peer_id_of, public_key
-from protocol.typed_data import Domain, Typed, address_of, sign, statement_domain
+from protocol.signing import key_of_peer, peer_id_of, public_key
+from protocol.typed_data import Domain, Typed, sign, statement_domain
 from tasks.board import Board
 
 T = TypeVar("T")
@@ -64,39 +65,6 @@ class Seams:
     blobs: Blobs
     compute: Compute
     chain: Chain
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """32-byte secrets: Ed25519 peer seed, secp256k1 operator key, X25519 sealing secret."""
-
-    peer_seed: bytes
-    operator_key: bytes
-    seal_key: bytes
-
-    @property
-    def operator(self) -> bytes:
-        return address_of(self.operator_key)
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """What the network file says."""
-
-    name: str
-    id: bytes
-    params: Params
-    chain_id: int
-    genesis_block: int
-    seats: tuple[bytes, ...]  # aggregators' operators
-    quorum: int
-    committee: tuple[bytes, ...]  # seats of the slasher
-    treasury: bytes
-    wire: int = WIRE_VERSION  # the version in force, that all nodes write
-
-    @property
-    def topic(self) -> str:
-        return f"openledger/{self.id.hex()[:16]}/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,14 +339,22 @@ class Context:
 
     async def fetch(self, blob: bytes, *first: bytes, limit: int = MAX_BODY) -> bytes:
         """A blob's body, from here or from peers. Raises PeerError when nobody serves it."""
-        if self.seams.blobs.has(blob):
-            try:
-                return self.seams.blobs.get(blob)
-            except LocalError as error:  # its file was damaged: others may have it whole
-                self.fail("blobs", error)
-                self.seams.blobs.discard(blob)
-        await self._bring(blob, self.sources(blob, first), limit)
-        return self.seams.blobs.get(blob)
+        body = self.kept(blob)
+        if body is None:
+            await self._bring(blob, self.sources(blob, first), limit)
+            body = self.seams.blobs.get(blob)
+        return body
+
+    def kept(self, blob: bytes) -> bytes | None:
+        """A body that is here; None when it is not, or was damaged and is set aside for a whole one."""
+        if not self.seams.blobs.has(blob):
+            return None
+        try:
+            return self.seams.blobs.get(blob)
+        except LocalError as error:
+            self.fail("blobs", error)
+            self.seams.blobs.discard(blob)
+            return None
 
     async def _bring(self, blob: bytes, sources: Sequence[str], limit: int) -> None:
         """Ask wave after wave of sources: the likely ones answer, and nobody asks the whole network."""

@@ -35,10 +35,11 @@ from node.api import serve as serve_api
 from node.children import Children
 from node.compute import ChildCompute
 from node.config import NodeConfig
-from node.context import JOURNAL, Context, Keys, Network, Seams
+from node.context import JOURNAL, Context, Seams
 from node.doors import SystemClock, SystemRandomness
 from node.facade import Json
 from node.home import Home
+from node.identity import Keys, Network
 from node.keys import Identity
 from node.meet import Meeting
 from node.money import Money

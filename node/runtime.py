@@ -7,8 +7,9 @@ from typing import Protocol
 import trio
 
 from node import keep, learn, serve, sync, tabs, train, watch
-from node.context import Context, Keys, Network, Pace, Seams
+from node.context import Context, Pace, Seams
 from node.flow import ONLY, STAGES, Stage
+from node.identity import Keys, Network
 from node.mail import Mail
 from node.wakes import Alarm
 from p2p.exchange import Exchange

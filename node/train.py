@@ -88,8 +88,7 @@ async def _whole(ctx: Context, key: str) -> bool:
 async def _republish(ctx: Context, item: Assigned) -> None:
     """Publish again what a disk has lost, or a reorganised chain."""
     body = await ctx.done(f"unit/{item.unit.hex()}/body")
-    lost = body is not None and not ctx.seams.blobs.has(content_id(body))
-    if body is not None and (lost or not ctx.mine(UNIT, item.unit)):
+    if body is not None and (ctx.kept(content_id(body)) is None or not ctx.mine(UNIT, item.unit)):
         await _publish(ctx, unpack(UnitBody, body))
 
 

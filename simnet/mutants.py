@@ -212,6 +212,16 @@ def _grabbed(pot: PotShares, thief: int) -> PotShares:
     return replace(pot, shares=tuple(shares))
 
 
+def _once(old: Old) -> New:
+    """Thieves do not commit again what a jury has voided, though their signatures would do."""
+
+    async def submit(ctx: Any, *args: Any) -> None:
+        if not isinstance(ctx.seams.chain, Thief) or not ctx.board.voids:
+            await old(ctx, *args)
+
+    return submit
+
+
 def _loyal(old: Old) -> New:
     """Thieves do not tell on each other."""
 
@@ -224,7 +234,11 @@ def _loyal(old: Old) -> New:
 
 ATTACKS: dict[str, tuple[tuple[str, Callable[[Old], New]], ...]] = {
     "fisher": (("node.verify:_gradient", lambda old: _fished),),
-    "thief": (("node.epoch:due_pots", _stolen), ("node.guard:review", _loyal)),
+    "thief": (
+        ("node.epoch:due_pots", _stolen),
+        ("node.epoch:_submit", _once),
+        ("node.guard:review", _loyal),
+    ),
 }
 """What actors do that is neither work nor a post, by actor; in place with and without a protection."""
 

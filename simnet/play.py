@@ -30,6 +30,7 @@ SUBJECTS = ("heaven", "earth", "the law", "the people", "a house", "day and nigh
 ANSWER_TOKENS = 12
 RETRY_S = 15.0  # a person whose node said no tries again after so long
 SETTLE_S = 90.0  # after the last wish, for claims and for the ends of what is judged
+TRIAL_S = 600.0  # for juries, their appeals, and the commit after them
 CHECK_S = 15.0  # between two looks at the whole world
 
 
@@ -99,6 +100,7 @@ async def _play(plan: Plan) -> Ended:
                                 _want, run, f"job of {posting.builder}", _post, posting
                             )
                 await world.clock.sleep(SETTLE_S)
+                await _judged(run)
                 others.cancel_scope.cancel()
             if run.waiting:
                 raise Violated(
@@ -112,6 +114,17 @@ async def _play(plan: Plan) -> Ended:
                 dict(checks.seen),
                 dict(checks.earned),
             )
+
+
+async def _judged(run: Run) -> None:
+    """Until no epoch is before a jury: what is pending then is no result."""
+    asked = run.plan.players[0].name
+    with trio.move_on_after(TRIAL_S):
+        while any(case.epoch for case in run.node(asked).board.court.open()):
+            await run.world.clock.sleep(CHECK_S)
+        await run.world.clock.sleep(CHECK_S)
+        return
+    raise Violated("liveness", f"an epoch is before a jury for ever\n{run.world.state()}")
 
 
 async def _look(run: Run, checks: Checks) -> None:

@@ -13,7 +13,8 @@ from blake3 import blake3
 
 from datanet import credit
 from node import runtime
-from node.context import JOURNAL, Context, Keys, Network, Pace, Seams
+from node.context import JOURNAL, Context, Pace, Seams
+from node.identity import Keys, Network
 from node.join import needed_stake
 from p2p.conditions import Conditions
 from p2p.memory import MemoryTransport

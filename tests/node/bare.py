@@ -6,7 +6,8 @@ from typing import Any
 
 from datanet.blobs import MemoryBlobs
 from node import runtime
-from node.context import JOURNAL, Context, Keys, Network, Seams
+from node.context import JOURNAL, Context, Seams
+from node.identity import Keys, Network
 from node.jobs import Job
 from p2p.memory import Conditions, MemoryTransport
 from p2p.memory import Network as Wires
