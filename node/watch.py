@@ -147,7 +147,8 @@ def _take(ctx: Context, answer: SyncAnswer) -> int:
 def _accept(ctx: Context, raw: bytes) -> None:
     """Keep one envelope; wake the stages that wait for such a message."""
     letter = ctx.mail.accept(raw, ctx.seams.clock.now())
-    ctx.touch(type(letter.body))
+    if not isinstance(letter.body, BlobHint):  # it only orders sources
+        ctx.touch(type(letter.body))
 
 
 async def serve_sync(ctx: Context, peer: str, request: bytes) -> bytes:
