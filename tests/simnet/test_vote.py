@@ -60,13 +60,15 @@ async def _voted(world: World | EvmWorld, start: int) -> None:
     await govern.execute(nodes["cyd"], wanted)
 
 
+def _known(world: World | EvmWorld, job: jobs.Job) -> bool:
+    return all(job.id in {own.id for own in jobs.jobs(ctx)} for ctx in world.nodes.values())
+
+
 async def _drawn(world: World | EvmWorld, job: jobs.Job) -> dict[str, set[frozenset[int]]]:
     """The sets of sampled steps of a job's units, as each node derives them."""
     found: dict[str, set[frozenset[int]]] = {}
     for name, ctx in world.nodes.items():
-        known = {own.id: own for own in jobs.jobs(ctx)}
-        assert job.id in known, f"{name} refuses the job"
-        mine = known[job.id]
+        mine = next(own for own in jobs.jobs(ctx) if own.id == job.id)
         units = [unit for unit in ctx.board.units.values() if unit.pot == job.id and unit.root]
         drawn = [await jobs.samples(ctx, mine, unit) for unit in units]
         found[name] = {frozenset(steps) for steps in drawn if steps is not None}
@@ -83,6 +85,7 @@ async def _story(world: World | EvmWorld, leave: int) -> Vote:
     await world.until(lambda: bool(ann.board.epochs), 1_500, "no first epoch")
     await world.until(lambda: ann.head.time >= start, 1_500, "the rules never start")
     second = await _submit(CAST, world)
+    await world.until(lambda: _known(world, second), 60, "a node refuses the job of the new rules")
     await world.until(lambda: len(ann.board.epochs) > 1, 1_500, "no second epoch")
     await _paid_out(world, ann)
     drawn = await _drawn(world, first), await _drawn(world, second)
