@@ -28,6 +28,7 @@ abstract contract Jury is IJury {
         uint16 committed;
         uint16 revealed;
         address[] parties; // who may not judge
+        address[] payouts; // theirs at the summons: who is paid there may not either
     }
 
     /// Points that are out, by start ascending, and how many are left.
@@ -142,13 +143,15 @@ abstract contract Jury is IJury {
         return (s.juror, s.vote, s.commitment);
     }
 
-    /// @dev Weights are those of the epoch before this one; `parties` and their payout addresses are out.
+    /// @dev Weights are those of the epoch before this one; `parties` and their payout addresses of now are
+    /// out: who sees the seed could bar whom it would draw by moving its payout there.
     function _summon(bytes32 panel, uint256 wanted, address[] memory parties) internal {
         Panel storage p = _panels[panel];
         p.seedHeight = uint64(block.number + SEED_DELAY);
         p.snapshot = stake.stakeEpoch() - 1;
         p.wanted = uint16(wanted);
         p.parties = parties;
+        p.payouts = _payouts(parties);
         emit PanelSummoned(panel, p.seedHeight, p.snapshot, wanted);
     }
 
@@ -217,7 +220,7 @@ abstract contract Jury is IJury {
         Panel storage p,
         bytes32 seed
     ) private view returns (address[] memory jurors) {
-        address[] memory payouts = _payouts(p.parties);
+        address[] memory payouts = p.payouts;
         uint256 tries = TRIES * p.wanted;
         Cuts memory cuts = Cuts(
             new uint256[](p.parties.length + tries),

@@ -34,6 +34,7 @@ class Panel:
     drawn_at: int = 0
     wanted: int = 0
     parties: tuple[str, ...] = ()
+    payouts: frozenset[str] = frozenset()  # theirs at the summons
     seats: tuple[Seat, ...] = ()
 
     def count(self, vote: int) -> int:
@@ -160,7 +161,10 @@ class Jury(Model):
 
     def _summon(self, panel: bytes, wanted: int, parties: Sequence[str]) -> None:
         height, snapshot = self.env.number + SEED_DELAY, self._stake.stakeEpoch() - 1
-        self._panels[panel] = Panel(height, snapshot, wanted=wanted, parties=tuple(parties))
+        payouts = frozenset(map(self._payout, parties))
+        self._panels[panel] = Panel(
+            height, snapshot, wanted=wanted, parties=tuple(parties), payouts=payouts
+        )
         facts = {"panel": panel, "seedHeight": height, "snapshot": snapshot, "seats": wanted}
         self.emit("PanelSummoned", facts)
 
@@ -207,7 +211,6 @@ class Jury(Model):
 
     def _draw(self, panel: bytes, p: Panel, seed: bytes) -> list[str]:
         """By stake, without replacement: the points of parties and drawn jurors are cut out."""
-        payouts = {self._payout(party) for party in p.parties}
         cuts = {self._stake.jurorRange(p.snapshot, party) for party in p.parties}
         jurors: list[str] = []
         for draw in range(TRIES * p.wanted):
@@ -220,7 +223,7 @@ class Jury(Model):
                 point += weight if weight and start <= point else 0
             juror, start, weight = self._stake.jurorAt(p.snapshot, point)
             cuts.add((start, weight))
-            if self._registry.payoutOfOperator(juror) not in payouts:
+            if self._registry.payoutOfOperator(juror) not in p.payouts:
                 jurors.append(juror)
         return jurors
 

@@ -209,6 +209,15 @@ def test_nobody_judges_its_own_case(court: Court) -> None:
     assert not {1, 2, 3, 4, 9} & set(jurors)
 
 
+def test_a_party_bars_nobody_by_moving_its_payout_once_the_seed_is_fixed(court: Court) -> None:
+    court.order()
+    court.done(4, ARBITER, "appeal", CASE)
+    for party, juror in ((2, 9), (3, 10), (4, 11)):
+        index = court.read(REGISTRY, "ownerIndex", ACCOUNTS[party])
+        court.done(party + 4, REGISTRY, "setPayout", index, ACCOUNTS[juror])
+    assert len(court.seat()) == COURT.seats  # of 1 and 12 alone there would be two
+
+
 def test_a_network_without_three_free_jurors_slashes_nobody_on_appeal(court: Court) -> None:
     for juror in (1, *JURORS[2:]):
         court.done(juror, STAKES, "enlist", False)

@@ -28,6 +28,7 @@ abstract contract PanelsPlay is EpochsPlay {
         uint256 moved; // times
         uint256 drawnAt;
         address[] weighed; // operators with a weight in the epoch before the summons
+        address[] barred; // where the parties were paid at the summons
         address[] paid; // where each operator was paid at the summons, then at the draw
         address[] jurors;
         IJury.Vote[] votes;
@@ -51,6 +52,7 @@ abstract contract PanelsPlay is EpochsPlay {
         Panel storage panel = panels[id];
         panel.id = arbiter.panelId(id, trial.instance);
         panel.seedHeight = block.number + arbiter.SEED_DELAY();
+        _bar(id, panel);
         for (uint256 i = 0; i < STAKERS; ++i) {
             address operator = operatorAt(i);
             if (weightOf(operator) != 0) panel.weighed.push(operator);
@@ -93,7 +95,7 @@ abstract contract PanelsPlay is EpochsPlay {
     function _seated(bytes32 id, Panel storage panel, uint256 seats) private {
         for (uint256 i = 0; i < seats; ++i) {
             (address juror, , ) = arbiter.seatOf(panel.id, i);
-            check(!_isParty(id, juror), "no party judges, nor who is paid where one is");
+            check(!_isParty(id, juror), "no party judges, nor who is paid where one was");
             check(_has(panel.weighed, juror), "who weighed nothing before the summons is not drawn");
             for (uint256 j = 0; j < i; ++j) check(panel.jurors[j] != juror, "a juror has one seat");
             panel.jurors.push(juror);
@@ -255,10 +257,7 @@ abstract contract PanelsPlay is EpochsPlay {
     }
 
     function _isParty(bytes32 id, address juror) private view returns (bool) {
-        Trial storage trial = trials[id];
-        address payout = payoutOf(juror);
-        if (_sharesWith(accusedIn[id], payout) || _sharesWith(judgesOf[id], payout)) return true;
-        return _paidAt(trial.appellant) == payout || _paidAt(trial.reporter) == payout;
+        return _isKey(id, juror) || _has(panels[id].barred, payoutOf(juror));
     }
 
     /// @dev Whether an operator has a part in the case itself, not by its payout.
@@ -268,11 +267,12 @@ abstract contract PanelsPlay is EpochsPlay {
         return brought || _has(accusedIn[id], operator) || _has(judgesOf[id], operator);
     }
 
-    function _sharesWith(address[] storage parties, address payout) private view returns (bool) {
-        for (uint256 i = 0; i < parties.length; ++i) {
-            if (_paidAt(parties[i]) == payout) return true;
-        }
-        return false;
+    function _bar(bytes32 id, Panel storage panel) private {
+        Trial storage trial = trials[id];
+        for (uint256 i = 0; i < accusedIn[id].length; ++i) panel.barred.push(_paidAt(accusedIn[id][i]));
+        for (uint256 i = 0; i < judgesOf[id].length; ++i) panel.barred.push(_paidAt(judgesOf[id][i]));
+        panel.barred.push(_paidAt(trial.appellant));
+        panel.barred.push(_paidAt(trial.reporter));
     }
 
     /// @dev Who is no owner is paid at its own address.
