@@ -28,6 +28,7 @@ LEARNING_RATE = 0.05  # the learner's own scale
 PROMPT = "What is the beginning of {}?"
 SUBJECTS = ("heaven", "earth", "the law", "the people", "a house", "day and night")
 ANSWER_TOKENS = 12
+STANDS_S = 30.0  # a person looks after so long whether what was sent is still on chain
 RETRY_S = 15.0  # a person whose node said no tries again after so long
 SETTLE_S = 90.0  # after the last wish, for claims and for the ends of what is judged
 TRIAL_S = 600.0  # for juries, their appeals, and the commit after them
@@ -156,11 +157,18 @@ async def _want(run: Run, what: str, act: Callable[..., Awaitable[None]], thing:
 
 
 async def _commit(run: Run, shard: Shard) -> None:
+    """Commit a shard, and again if it is gone a while later: a reorganisation may lose the transaction."""
     await run.world.clock.sleep(shard.at)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "rows.jsonl"
         texts.write_jsonl(path, rows_of(run.plan, shard))
-        await _again(run, shard.owner, lambda ctx: data.commit_shard(ctx, shard.datanet, path))
+        stands = False
+        while not stands:
+            act = partial(data.commit_shard, name=shard.datanet, path=path)
+            found = await _again(run, shard.owner, act)
+            await run.world.clock.sleep(STANDS_S)
+            assert isinstance(found, tuple)
+            stands = found[0] in run.node(shard.owner).board.shards
 
 
 def rows_of(plan: Plan, shard: Shard) -> list[texts.Row]:
