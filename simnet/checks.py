@@ -396,5 +396,5 @@ class Checks:
         p = ctx.params_at(pot.time)
         caught, every = chance(p.steps, p.samples, faked_steps)
         pay, slash = pot.unit_pay * (every - caught), p.slash * caught
-        if pay > slash:
-            raise Violated("no-gain", f"faking {faked_steps} steps of {p.steps} pays on average")
+        if pay > slash or caught == every:  # no draw can have missed them all
+            raise Violated("no-gain", f"faking {faked_steps} of {p.steps} steps pays")
