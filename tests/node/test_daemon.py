@@ -123,8 +123,9 @@ async def killed_and_restarted(
         await publish(world, folder)
         await world.until(lambda: bool(ann.board.units), 60, "nothing was reserved")
         (unit,) = ann.board.units.values()
-        while not await dies(cyd, unit):
-            await world.clock.sleep(1.0)
+        with trio.fail_after(300):
+            while not await dies(cyd, unit):
+                await world.clock.sleep(1.0)
         world.stop("cyd")
         body = await cyd.done(f"unit/{unit.unit.hex()}/body")
         await world.clock.sleep(10.0)
@@ -150,8 +151,8 @@ async def journalled(ctx: Context, unit: UnitEntry) -> bool:
     return await ctx.done(f"unit/{unit.unit.hex()}/body") is not None
 
 
-async def anchored(ctx: Context, unit: UnitEntry) -> bool:
-    return bool(unit.root)
+async def published(ctx: Context, unit: UnitEntry) -> bool:
+    return ctx.mine(UNIT, unit.unit)
 
 
 def released(ctx: Context, unit: UnitEntry) -> bool:
@@ -173,7 +174,7 @@ def test_a_node_killed_in_training_hands_its_unit_back(tmp_path: Path) -> None:
     assert ended.stake == WHOLE_STAKE
 
 
-@pytest.mark.parametrize(("function", "dies"), [("anchor", journalled), ("commit", anchored)])
+@pytest.mark.parametrize(("function", "dies"), [("commit", journalled), ("anchor", published)])
 def test_a_node_killed_after_training_finishes_from_its_journal(
     tmp_path: Path, function: str, dies: Callable[..., Any]
 ) -> None:
