@@ -30,6 +30,7 @@ from protocol.seams import Blobs, PeerId, Transport
 MANIFEST_SECONDS = 10.0
 FIRST_SECONDS = 3.0  # for the likeliest source alone
 CACHED_MANIFESTS = 64
+NOTHING = content_id(b"")
 
 
 class Exchange:
@@ -108,6 +109,9 @@ class Exchange:
                 self._turns[blob] = lock, waiting - 1
 
     async def _fetch(self, blob: bytes, sources: Sequence[PeerId], max_size: int) -> None:
+        if blob == NOTHING:  # everybody has it
+            self._blobs.put(b"")
+            return
         first = await self._first(blob, sources, max_size)
         digest = content_id(first)
         draft = self._blobs.draft(blob)
@@ -117,7 +121,7 @@ class Exchange:
             return
         offers = await self._offers(blob, sources, max_size)
         for manifest, holders in sorted(offers.items(), key=lambda offer: -len(offer[1])):
-            if first and manifest.chunks[0] == digest:
+            if manifest.chunks[:1] == (digest,):  # a liar's may have none
                 draft.write(0, first)
             download = Download(self._transport, draft, blob, manifest, holders, self._blame)
             if not await download.run():

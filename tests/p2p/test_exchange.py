@@ -64,6 +64,8 @@ class Source:
             raise PeerError("no-blob", "")
         if self.lie == "junk":
             return b"\xff"
+        if self.lie == "empty":
+            return pack(Manifest(0, ()))
         if self.lie == "count":
             return pack(Manifest(len(BODY), (BLOB,)))
         return pack(manifest_of(self.body))
@@ -149,6 +151,7 @@ async def test_several_sources_share_the_work(autojump_clock: MockClock) -> None
         ("chunk", "lying-chunk"),
         ("manifest", "lying-manifest"),
         ("junk", "wrong-shape"),
+        ("empty", "lying-manifest"),
         ("count", "bad-manifest"),
         ("slow", "overtaken"),
         ("dies", "refused"),
