@@ -138,17 +138,13 @@ async def _challenge(ctx: Context, pending: Pending) -> None:
     if ctx.board.court.of_epoch(entry.epoch, entry.block) is not None:
         return
     found = await review(ctx, entry)
+    if found.fault:  # a challenge that did not get through is tried again at the next look
+        blob = ctx.put(found.own)
+        await ctx.share(blob)
+        receipt = await challenge(ctx, entry.epoch, blob)
+        await ctx.reached(receipt.block)
+        ctx.note("guard", f"challenged epoch {entry.epoch}, a jury decides: {found.fault}")
     ctx.private["reviewed"] = entry.tx
-    key = f"challenged/{entry.tx.hex()}"
-    if not found.fault or await ctx.done(key) is not None:
-        return
-    ctx.note("guard", f"epoch {entry.epoch} is not what we derive: {found.fault}")
-    await ctx.did(key)
-    blob = ctx.put(found.own)
-    await ctx.share(blob)
-    receipt = await challenge(ctx, entry.epoch, blob)
-    await ctx.reached(receipt.block)
-    ctx.note("guard", f"challenged epoch {entry.epoch}: a jury decides")
 
 
 async def challenge(ctx: Context, epoch: int, evidence: bytes) -> TxReceipt:

@@ -12,10 +12,11 @@ from node import court, dues, epoch, explain, guard
 from node.context import Context
 from node.money import Money
 from node.outbox import OutboxChain
-from protocol.errors import OperatorError
+from protocol.errors import ChainError, OperatorError
 from protocol.ids import content_id
 from protocol.messages import SCORED, SCORES, EpochBody, PotShares
 from protocol.params import OPEN, SIMNET
+from protocol.seams import TxReceipt
 from settlement.claims import commit_args
 from simnet.world import Member, World
 from tasks.court import JURY, REJECT, UPHOLD, Case
@@ -230,3 +231,25 @@ def test_signers_whom_a_jury_condemns_wrongly_appeal_and_its_jurors_pay() -> Non
     jurors = [ended.nodes[name].operator in first.jurors for name in HONEST]
     assert [lost(ended, name) for name in HONEST] == [SIMNET.check_pay * sat for sat in jurors]
     assert ended.claimed["ann"] > 0  # committed again
+
+
+async def theft_on_a_bad_line(world: World) -> object:
+    """The theft, while the first challenge of every node is lost on its way to the chain."""
+    sent: set[bytes] = set()
+    sends = guard.challenge
+
+    async def lossy(ctx: Context, number: int, evidence: bytes) -> TxReceipt:
+        if ctx.operator not in sent:
+            sent.add(ctx.operator)
+            raise ChainError("unreachable", "the endpoint does not answer")
+        return await sends(ctx, number, evidence)
+
+    with patch.object(guard, "challenge", lossy):
+        return await theft(world)
+
+
+def test_a_challenge_that_does_not_get_through_is_sent_again() -> None:
+    ended = story(
+        replace(THEFT, disturb=theft_on_a_bad_line, params=replace(SHORT, window_seconds=60))
+    )
+    assert ended.board.voids == 1
