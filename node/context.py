@@ -15,6 +15,7 @@ from bootstrap.reach import Reach
 from node import mail
 from node.identity import Keys, Network
 from node.mail import Mail
+from node.sources import OTHERS, Finder, ask, served
 from node.wakes import Wakes
 from p2p.exchange import Exchange
 from protocol.codec import pack, unpack
@@ -49,8 +50,6 @@ MAX_BODY = 64 * 1024 * 1024
 START = Block(0, bytes(32), 0)  # nothing is folded yet
 TRAIL = 256  # a reorganisation deeper than so many looks at the chain unfolds everything
 OWN = ("session", "channel-locks")  # of ``private``: not derived from the chain
-OTHERS = 8  # peers that nobody named, asked for one blob
-FIRST_SOURCES = 3  # peers asked for a blob at once; when they fail the next wave is larger
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
@@ -124,6 +123,7 @@ class Context:
     peer_key: bytes = field(init=False)  # Ed25519
     _beacons: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
     wakes: Wakes = field(default_factory=Wakes)
+    holders: Finder = field(init=False)  # ``runtime.build`` sets it
     _others: int = 0  # whose turn it is among connected peers that nobody named
 
     @property
@@ -318,30 +318,40 @@ class Context:
         entry = self.board.node(operator)
         return None if entry is None else peer_id_of(entry.peer_key)
 
+    def standing(self, peer_key: bytes) -> bool:
+        """Whether a peer may speak: an operator with the least stake registered its key."""
+        operator = self.board.operator_of_peer(peer_key)
+        return operator is not None and self.board.stake(operator) >= self.params.min_stake
+
     def operator_of(self, peer: str) -> bytes | None:
         """The operator behind a peer id, None when it is not registered."""
         return self.board.operator_of_peer(key_of_peer(peer))
 
-    def sources(self, blob: bytes, first: Sequence[bytes] = ()) -> list[str]:
-        """Peers to ask for a blob: named operators, then who announced it, then some of the others.
+    def sources(self, blob: bytes, first: Sequence[bytes] = ()) -> tuple[list[str], list[str]]:
+        """Connected peers to ask for a blob: those named for it by the chain, then by gossip; some of the others.
 
         Each time others, so that a body that is withheld does not cost a question to everybody.
         """
         connected = dict.fromkeys(self.seams.transport.peers())
-        named = [peer for op in first if (peer := self.peer_of(op)) is not None]
-        likely = dict.fromkeys(
-            peer for peer in (*named, *self.mail.hinting(blob)) if peer in connected
-        )
+        named = (*self._peers_of(first), *self.mail.hinting(blob))
+        likely = dict.fromkeys(peer for peer in named if peer in connected)
         others = [peer for peer in connected if peer not in likely]
         at = self._others % max(1, len(others))
         self._others = at + OTHERS
-        return [*likely, *(*others[at:], *others[:at])[:OTHERS]]
+        return list(likely), [*others[at:], *others[:at]][:OTHERS]
 
-    async def fetch(self, blob: bytes, *first: bytes, limit: int = MAX_BODY) -> bytes:
-        """A blob's body, from here or from peers. Raises PeerError when nobody serves it."""
+    def _peers_of(self, operators: Sequence[bytes]) -> list[str]:
+        return [peer for operator in operators if (peer := self.peer_of(operator)) is not None]
+
+    async def fetch(
+        self, blob: bytes, *first: bytes, limit: int = MAX_BODY, shard: bytes | None = None
+    ) -> bytes:
+        """A blob's body, from here or from peers; ``first`` are operators that should have it, ``shard`` is
+        the commitment of the shard that it belongs to. Raises PeerError when nobody serves it.
+        """
         body = self.kept(blob)
         if body is None:
-            await self._bring(blob, self.sources(blob, first), limit)
+            await self._bring(blob, first, limit, shard)
             body = self.seams.blobs.get(blob)
         return body
 
@@ -356,19 +366,18 @@ class Context:
             self.seams.blobs.discard(blob)
             return None
 
-    async def _bring(self, blob: bytes, sources: Sequence[str], limit: int) -> None:
-        """Ask wave after wave of sources: the likely ones answer, and nobody asks the whole network."""
-        if not sources:
-            raise PeerError("no-source", f"blob {blob.hex()[:8]}: no peer is connected")
-        asked = 0
-        while True:
-            wave = sources[asked : 2 * asked + FIRST_SOURCES]
-            asked += len(wave)
-            try:
-                return await self.exchange.fetch(blob, wave, limit)
-            except PeerError:
-                if asked >= len(sources):
-                    raise
+    async def _bring(
+        self, blob: bytes, first: Sequence[bytes], limit: int, shard: bytes | None
+    ) -> None:
+        """From those named for it; for a body of a shard from whom its keepers know; from some of the others."""
+        likely, others = self.sources(blob, first)
+        if shard is not None:
+            if likely and await served(self.exchange, blob, likely, limit):
+                return
+            found = await self.holders.find(shard, self._peers_of(first))
+            likely = [peer for peer in found if peer not in likely]
+            others = [peer for peer in others if peer not in likely]
+        await ask(self.exchange, blob, [*likely, *others], limit)
 
     async def fetch_value(self, cls: type[T], blob: bytes, *first: bytes) -> T:
         """A value by the blob id of its canonical bytes. Raises PeerError or DecodeError."""

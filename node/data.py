@@ -202,6 +202,7 @@ async def _reveal(ctx: Context, entry: ShardEntry, own: OwnShard, beacon: bytes)
     await ctx.share(blob, parts.reveal.training, parts.reveal.sealed)
     receipt = await ctx.post(REVEAL, entry.commitment, blob)
     await ctx.reached(receipt.block)
+    ctx.holders.provide(entry.commitment)
     ctx.note("data", f"revealed shard {short(entry.commitment)}")
 
 
@@ -230,11 +231,13 @@ def held(ctx: Context, entry: ShardEntry, before: int | None = None) -> bool:
     return len(holders & set(ctx.board.seats)) >= ctx.network.quorum
 
 
-async def read(ctx: Context, cls: type[T], blob: bytes, *first: bytes) -> T:
+async def read(
+    ctx: Context, cls: type[T], blob: bytes, *first: bytes, shard: bytes | None = None
+) -> T:
     """A published value. Raises PeerError while nobody serves it, Reject when its bytes are none:
     the first may pass, the second never does.
     """
-    body = await ctx.fetch(blob, *first)
+    body = await ctx.fetch(blob, *first, shard=shard)
     try:
         return unpack(cls, body)
     except DecodeError as error:
@@ -299,15 +302,15 @@ def _tokens(record: Record) -> int:
 async def open_shard(ctx: Context, entry: ShardEntry) -> Opened:
     """Fetch a revealed shard and judge it by every rule. Raises Reject, or PeerError: not now."""
     assert entry.reveal is not None, "only revealed shards are opened"
-    holders = (entry.owner, *ctx.board.seats)
-    reveal = await read(ctx, Reveal, entry.reveal.value, *holders)
+    holders, shard = (entry.owner, *ctx.board.seats), entry.commitment
+    reveal = await read(ctx, Reveal, entry.reveal.value, *holders, shard=shard)
     _check_owner(ctx, entry, reveal)
     open_commitment(reveal, entry.commitment, entry.reveal.time - entry.time, False, rules(ctx))
     beacon = await ctx.beacon(entry.block + ctx.params.beacon_delay)
     if beacon is None:
         raise PeerError("no-beacon", f"shard {short(entry.commitment)} was revealed before it")
     aside = reserved_of(reveal, beacon, rules(ctx))
-    body = await read(ctx, RecordList, reveal.training, *holders)
+    body = await read(ctx, RecordList, reveal.training, *holders, shard=shard)
     return Opened(entry, reveal, aside, check_training(reveal, aside, body))
 
 
@@ -318,6 +321,13 @@ def _check_owner(ctx: Context, entry: ShardEntry, reveal: Reveal) -> None:
     # [REJECT] an owner that no share could be booked to
     if ctx.board.index_of(entry.owner) is None:
         raise Reject("its operator is not a registered owner")
+
+
+async def sealed_of(ctx: Context, shard: Opened) -> bytes:
+    """The body with a shard's reserved records. Raises PeerError when nobody serves it."""
+    entry = shard.entry
+    holders = entry.owner, *ctx.board.seats
+    return await ctx.fetch(shard.reveal.sealed, *holders, shard=entry.commitment)
 
 
 async def training_set(ctx: Context, job: Job, *, home: bool = False) -> tuple[bytes, int]:

@@ -46,13 +46,13 @@ async def _hold(ctx: Context, entry: ShardEntry) -> None:
         ctx.seams.blobs.pin(blob)
     await ctx.post(HELD, entry.commitment, entry.reveal.value)
     ctx.private["judged-shards"].add(entry.commitment)
+    ctx.holders.provide(entry.commitment)
     ctx.note("hold", f"holds shard {short(entry.commitment)}")
 
 
 async def _judge(ctx: Context, entry: ShardEntry) -> Opened:
     opened = await data.open_shard(ctx, entry)
-    sealed = await ctx.fetch(opened.reveal.sealed, entry.owner, *ctx.board.seats)
-    unseal(ctx, opened, sealed)
+    unseal(ctx, opened, await data.sealed_of(ctx, opened))
     return opened
 
 

@@ -40,7 +40,7 @@ async def _keep(ctx: Context, entry: ShardEntry) -> bool:
     assert entry.reveal is not None, "only revealed shards are held"
     try:
         opened = await data.open_shard(ctx, entry)
-        await ctx.fetch(opened.reveal.sealed, entry.owner, *ctx.board.seats)
+        await data.sealed_of(ctx, opened)
     except Reject as verdict:
         ctx.note("keep", f"shard {short(entry.commitment)} does not count: {verdict.reason}")
         return True
@@ -51,6 +51,7 @@ async def _keep(ctx: Context, entry: ShardEntry) -> bool:
     for blob in whole:
         ctx.seams.blobs.pin(blob)
     await ctx.share(*whole)
+    ctx.holders.provide(entry.commitment)
     ctx.note("keep", f"keeps a copy of shard {short(entry.commitment)}")
     return True
 

@@ -41,7 +41,7 @@ async def _unsealed(ctx: Context, item: Finished, dataset: Dataset) -> QueriesBo
     """All reserved records, None when a shard was not sealed to us."""
     opened: list[OpenedRecord] = []
     for shard in dataset.shards:
-        sealed = await ctx.fetch(shard.reveal.sealed, shard.entry.owner, *ctx.board.seats)
+        sealed = await data.sealed_of(ctx, shard)
         try:
             opened += _opened(ctx, shard, sealed)
         except Reject as verdict:

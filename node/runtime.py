@@ -9,6 +9,7 @@ import trio
 from node import keep, learn, serve, sync, tabs, train, watch
 from node.context import Context, Pace, Seams
 from node.flow import ONLY, STAGES, Stage
+from node.holders import Holders
 from node.identity import Keys, Network
 from node.mail import Mail
 from node.wakes import Alarm
@@ -48,9 +49,7 @@ def build(
     board = Board(network.seats, network.quorum)
 
     def standing(author: bytes) -> bool:
-        """A peer may speak once its key is registered by an operator with the least stake."""
-        operator = board.operator_of_peer(author)
-        return operator is not None and board.stake(operator) >= network.params.min_stake
+        return ctx.standing(author)
 
     ctx = Context(
         seams=seams,
@@ -68,6 +67,9 @@ def build(
     seams.transport.prefer(lambda peer: (key := ed25519_of(peer)) is not None and standing(key))
     ctx.private["session"] = seams.randomness.token(16)
     ctx.exchange.serve()
+    holders = Holders(ctx)
+    holders.serve()
+    ctx.holders = holders
     for protocol, handler in HANDLERS.items():
         seams.transport.handle(protocol, partial(handler, ctx), MAX_REQUEST)
     return ctx
@@ -89,6 +91,7 @@ async def run(ctx: Context, *, task_status: Started = trio.TASK_STATUS_IGNORED) 
         nursery.start_soon(watch.sync_mail, ctx)
         nursery.start_soon(watch.keep_mail, ctx)
         nursery.start_soon(learn.learn_bodies, ctx)
+        nursery.start_soon(ctx.holders.run)
         if ctx.datanets:
             nursery.start_soon(keep.keep_datanets, ctx)
         alarms = {stage: Alarm() for stage in STAGES if stage.concerns(ctx.roles)}

@@ -77,6 +77,7 @@ async def _status(ctx: Context, meeting: Meeting, backed_up: bool) -> Json:
         "reachability": view_peers.reachability(ctx),
         "refused_by": view_peers.refusals(meeting),
         "wire": view_peers.wire(ctx, meeting),
+        "shards": view_peers.shards(ctx),
     }
 
 
@@ -93,7 +94,8 @@ def _failures(ctx: Context, meeting: Meeting) -> list[Json]:
         for code, f in sorted(ctx.failures.items())
     ]
     transport, exchange = ctx.seams.transport.counters(), ctx.exchange.counters()
-    for source in (transport, dict(ctx.mail.refused), exchange, meeting.counters()):
+    holders = ctx.holders.counters()
+    for source in (transport, dict(ctx.mail.refused), exchange, holders, meeting.counters()):
         found += [
             {"reason": code, "count": count, "text": "counted by the network", "last": now}
             for code, count in sorted(source.items())

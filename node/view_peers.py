@@ -48,6 +48,16 @@ def wire(ctx: Context, meeting: Meeting) -> Json:
     }
 
 
+def shards(ctx: Context) -> Json:
+    """What this node provides of shards, keeps of what others provide, and found when it asked."""
+    figures = ctx.holders.figures()
+    return {
+        "provided": figures.provided,
+        "records": figures.records,
+        "lookups": figures.lookups,
+    }
+
+
 def peers(ctx: Context, meeting: Meeting) -> list[Json]:
     """Everyone registered on chain, linked or remembered, with what this node knows of them."""
     records, own = node_records(ctx), ctx.seams.transport.peer_id

@@ -28,6 +28,7 @@ class _Snapshot(Collector):
             value=status["published_to_zero"],
         )
         yield from _peers(self.snapshot["peers"], status)
+        yield from _shards(status["shards"])
         for name, text, value in (
             ("chain_head", "Number of the newest block seen", status["head"]["number"]),
             ("chain_head_seconds", "Unix time of the newest block", status["head"]["time"]),
@@ -91,6 +92,21 @@ def _peers(peers: list[dict[str, Any]], status: Json) -> Iterable[Metric]:
     yield verdict
     yield _by_peer("latency_seconds", "Last round trip", linked, "latency_ms", 1_000)
     yield _by_peer("faults", "Points for faults, that fade", others, "faults", 1)
+
+
+def _shards(shards: Json) -> Iterable[Metric]:
+    """The table of providers: what is told, what is kept, what came of asking."""
+    for name, text, value in (
+        ("shards_provided", "Shards of which this node tells that it holds them", "provided"),
+        ("provider_records", "Records of others' shards kept for them", "records"),
+    ):
+        yield GaugeMetricFamily(f"openledger_{name}", text, value=shards[value])
+    lookups = CounterMetricFamily(
+        "openledger_lookups", "Searches for holders of a shard, by outcome", labels=["outcome"]
+    )
+    for outcome in ("found", "empty", "silent"):
+        lookups.add_metric([outcome], shards["lookups"].get(outcome, 0))
+    yield lookups
 
 
 def _count(peers: list[dict[str, Any]], field: str) -> int:

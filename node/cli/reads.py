@@ -30,6 +30,7 @@ def status(context: typer.Context, as_json: JsonFlag = False) -> None:
         ("Claimed", money(value["claimed_open"])),
         ("Mesh", ", ".join(f"{t}: {n} peers" for t, n in value["mesh"].items()) or "no topic"),
         ("Wire", _newer(value["wire"])),
+        ("Shards", _shards(value["shards"])),
         ("Keys", "backed up" if value["backed_up"] else "NOT backed up: openledger backup FILE"),
     ]
     rows += [
@@ -66,6 +67,14 @@ def peers(context: typer.Context, as_json: JsonFlag = False) -> None:
 
 def _reachable(reach: dict[str, Any]) -> str:
     return f"{reach['verdict']}: {reach['why']}. {reach['advice']}".strip()
+
+
+def _shards(shards: dict[str, Any]) -> str:
+    lookups = shards["lookups"]
+    text = f"provides {shards['provided']}, keeps {shards['records']} records of providers"
+    if not lookups:
+        return text
+    return f"{text}; {lookups.get('found', 0)} of {sum(lookups.values())} lookups found a holder"
 
 
 def _newer(wire: dict[str, Any]) -> str:

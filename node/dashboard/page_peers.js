@@ -19,6 +19,7 @@ export function Peers({ data: { peers, status } }) {
         <//>
         <${Panel} title="Peers" note="${connected.length} of ${others.length} connected">
           <${PeerTable} peers=${peers} own=${status.peer_id} />
+          <${Shards} shards=${status.shards} />
         <//>`}`;
 }
 
@@ -38,6 +39,11 @@ const Refusals = ({ refused }) => refused.map((one) => html`
 const Newer = ({ wire }) => wire.newer > 0 && html`
   <div class="banner warn" role="status"><span>${count(wire.newer)} of ${count(wire.peers)} peers are newer
     than wire version ${wire.version}: update openledger-node.</span></div>`;
+
+const Shards = ({ shards: { provided, records, lookups } }) => html`
+  <p class="muted">Provides ${many(provided, "shard")} and keeps ${many(records, "record")} of who else provides one.
+    ${Object.keys(lookups).length > 0 && `Searches for holders: ${
+      Object.entries(lookups).map(([outcome, times]) => `${count(times)} ${outcome}`).join(", ")}.`}</p>`;
 
 function PeerTable({ peers, own }) {
   return html`<${Table} rows=${peers} mark=${(peer) => (peer.connected ? "" : "lost")} columns=${[

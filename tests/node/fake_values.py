@@ -53,6 +53,7 @@ def _status() -> dict[str, Any]:
             }
         ],
         "wire": {"version": 1, "in_force": 1, "peers": 3, "newer": 1},
+        "shards": {"provided": 3, "records": 12, "lookups": {"found": 2, "empty": 1}},
     }
 
 

@@ -234,6 +234,10 @@ async def test_metrics_tell_of_peers_and_reachability(
         'openledger_peers_direction{direction="in"} 2.0',
         "openledger_peers_newer 1.0",
         "openledger_peers_banned 0.0",
+        "openledger_shards_provided 3.0",
+        "openledger_provider_records 12.0",
+        'openledger_lookups_total{outcome="found"} 2.0',
+        'openledger_lookups_total{outcome="silent"} 0.0',
     ):
         assert line in text
     assert text.count("openledger_peer_latency_seconds{") == 3

@@ -236,6 +236,7 @@ async def test_tables_name_states_and_reasons(online: Any, fake_node: Any) -> No
         status = (await ask("status")).stdout
         assert "Verifying step 5" in status
         assert "3.141592653589793238 OPEN" in status
+        assert "2 of 3 lookups found a holder" in " ".join(status.split())
         assert "openledger backup" in status
         assert "ping-timeout" in (await ask("peers")).stdout
         assert "87.3 %" in (await ask("datanet", "list")).stdout

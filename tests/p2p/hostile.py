@@ -34,6 +34,7 @@ from p2p.libp2p_gossip import LIBRARY
 from p2p.libp2p_host import Libp2pTransport
 from p2p.libp2p_requests import reader
 from p2p.manifest import CHUNK_PROTOCOL, MANIFEST_PROTOCOL, WantChunk, WantManifest
+from p2p.providers import PROVIDE_PROTOCOL, PROVIDERS_PROTOCOL, Provide, WantProviders
 from protocol.codec import pack
 from protocol.errors import PeerError
 from protocol.ids import ZERO
@@ -59,6 +60,8 @@ REQUESTS = (
     REVEAL_PROTOCOL,
     INFER_PROTOCOL,
     VOUCHER_PROTOCOL,
+    PROVIDE_PROTOCOL,
+    PROVIDERS_PROTOCOL,
 )
 LIBRARY_PROTOCOLS = ("/ipfs/ping/1.0.0", "/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0")
 GONE = (*LIBRARY, PeerError, OSError, trio.BrokenResourceError, trio.ClosedResourceError, EOFError)
@@ -215,6 +218,8 @@ async def ranges(rng: Rng, who: Attacker) -> None:
             (SYNC_PROTOCOL, SyncRequest(tuple(rng.randbytes(32) for _ in range(1000)))),
             (REVEAL_PROTOCOL, RevealRequest(some, odd, ZERO)),
             (INFER_PROTOCOL, InferRequest(some, some, "?", odd, some, odd, 1, bytes(65))),
+            (PROVIDE_PROTOCOL, Provide(tuple(rng.randbytes(32) for _ in range(256)))),
+            (PROVIDERS_PROTOCOL, WantProviders(some)),
             (VOUCHER_PROTOCOL, VoucherNote(some, some, odd, odd, rng.randbytes(65))),
         ]
     )

@@ -63,6 +63,7 @@ async def main() -> None:
         counts = Counter(transport.counters())
         counts.update({f"mail-{code}": n for code, n in ctx.mail.refused.items()})
         counts.update({code: failure.count for code, failure in ctx.failures.items()})
+        counts.update(ctx.holders.counters())
         memory = psutil.Process().memory_info().rss
         return json.dumps({"counts": counts, "rss": memory}).encode()
 
