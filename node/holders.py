@@ -26,6 +26,7 @@ from p2p.providers import (
     Telling,
     WantProviders,
 )
+from p2p.slots import STANDING
 from protocol.codec import pack, unpack
 from protocol.errors import Ignore, PeerError
 from protocol.messages import HELD
@@ -33,12 +34,14 @@ from protocol.seams import PeerId
 from protocol.signing import key_of_peer, peer_id_of
 from tasks.entries import ShardEntry
 
-LOOK_S = 30.0  # between two looks at whom to tell
+LOOK_S = 30.0  # between two looks at whom to tell, when nothing new is provided
+REST_S = 5.0  # what is provided within that time is told together
 TABLE_S = 10.0  # the registry is read again at the earliest
 PAUSE_S = 60.0  # one lookup a shard within that time
 ASK_S = 5.0
 REQUEST_BYTES = 16 * 1024  # 256 keys take 9 KiB
 ANSWER_BYTES = 16 * 1024
+GUEST_S = 600.0  # whom we dialled for a question stays connected so long at least
 MOST_HOLDERS = 8  # tried after one lookup
 REMEMBERED = 1_024  # lookups
 
@@ -54,6 +57,8 @@ class Holders:
         self._counts: Counter[str] = Counter()
         self._table = Table(())
         self._read = float("-inf")  # when the registry was read
+        self._news = trio.Event()  # a shard is provided that was not told yet
+        self._guests: dict[PeerId, float] = {}  # dialled for a question -> when
         self._found: OrderedDict[bytes, tuple[float, list[PeerId]]] = OrderedDict()
 
     def counters(self) -> dict[str, int]:
@@ -123,12 +128,17 @@ class Holders:
     def provide(self, shard: bytes) -> None:
         if provided(self._ctx, self._ctx.board.shards.get(shard)):
             self.telling.add(shard)
+            self._news.set()
 
     async def run(self) -> None:
         self._resume()
         while True:
             await self._tell()
-            await self._ctx.seams.clock.sleep(LOOK_S)
+            await self._part()
+            with trio.move_on_after(LOOK_S):
+                await self._news.wait()
+            self._news = trio.Event()
+            await self._ctx.seams.clock.sleep(REST_S)
 
     def _resume(self) -> None:
         """What the last run of this node provided by duty; copies by choice are looked through anyway."""
@@ -237,8 +247,18 @@ class Holders:
             except PeerError as error:
                 fault = error
             else:
+                self._guests[peer] = ctx.seams.clock.monotonic()
                 return
         raise fault
+
+    async def _part(self) -> None:
+        """Hang up on peers that were dialled for one question, where slots are wanted for others."""
+        transport, now = self._ctx.seams.transport, self._ctx.seams.clock.monotonic()
+        for peer in [peer for peer, since in self._guests.items() if now >= since + GUEST_S]:
+            del self._guests[peer]
+            connected = transport.peers()
+            if peer in connected and len(connected) > STANDING:
+                await transport.drop(peer, "guest-left")
 
     async def _linked(self, peers: Sequence[PeerId]) -> list[PeerId]:
         """Those of the peers that are connected, or can be, in the same order."""

@@ -21,8 +21,10 @@ from p2p.backoff import Backoff
 from p2p.mdns import LocalSearch
 from p2p.peers import PeerBook
 from p2p.redial import Redialer
+from p2p.slots import STANDING
 from protocol import roles
 from protocol.errors import OpenLedgerError, PeerError
+from protocol.ids import content_id
 from protocol.seams import PeerId
 from protocol.signing import WIRE_VERSION
 
@@ -136,7 +138,8 @@ class Meeting:
                 self._due[peer] = now + life.GREET_SECONDS
                 nursery.start_soon(ctx.attempt, "peers", self._greet, peer)
         due = (known for known in self._known(connected) if self._dials.due(known[0], now))
-        for peer, addrs in itertools.islice(due, MAX_DIALS):
+        room = max(0, STANDING - len(connected))
+        for peer, addrs in itertools.islice(due, min(MAX_DIALS, room)):
             self._dials.tried(peer, now)
             nursery.start_soon(self._dial, peer, addrs)
         self._conclude()
@@ -205,10 +208,14 @@ class Meeting:
             if (peer := ctx.peer_of(operator)) is not None
         }
         book = {entry.peer: entry.addrs for entry in self.book.dialable(now)}
-        for peer in sorted(said.keys() | book.keys()):
+        for peer in sorted(said.keys() | book.keys(), key=self._lot):
             addrs = tuple(dict.fromkeys((*said.get(peer, ()), *book.get(peer, ()))))
             if addrs and peer not in connected and peer != ctx.seams.transport.peer_id:
                 yield peer, addrs
+
+    def _lot(self, peer: PeerId) -> bytes:
+        """Each node dials in an order of its own, or all would take the slots of the same few."""
+        return content_id(self._session + peer.encode())
 
     async def _dial(self, peer: PeerId, addrs: tuple[str, ...]) -> None:
         """Try each address until one answers; after a failure wait longer and longer."""

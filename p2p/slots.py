@@ -9,6 +9,10 @@ from dataclasses import dataclass
 
 from protocol.seams import Link, PeerId
 
+# Connections that a node seeks for company. The others, a quarter of ``total``, are for whoever comes to
+# join or to fetch something: else all slots of a large network would be taken, and nobody could be reached.
+STANDING = 96
+
 Staked = Callable[[PeerId], bool]
 
 

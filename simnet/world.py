@@ -86,6 +86,7 @@ class World:
     wires: Wires
     pace: Pace
     nursery: trio.Nursery
+    standing: int = 0  # connections that each node seeks; 0: to all
     machines: dict[str, Machine] = field(default_factory=dict)
     nodes: dict[str, Context] = field(default_factory=dict)
     scopes: dict[str, trio.CancelScope] = field(default_factory=dict)
@@ -147,8 +148,12 @@ async def running(
     seed: bytes,
     conditions: Conditions = WIRED,
     pace: Pace | None = None,
+    standing: int = 0,
 ) -> AsyncIterator[World]:
-    """Start all members and yield when each has registered; must run under ``run_world``."""
+    """Start all members and yield when each has registered; must run under ``run_world``.
+
+    ``standing``: connections that each seeks, as if more nodes were there than it has slots; 0: to all.
+    """
     clock = TrioClock(EPOCH)
     chain = SimChain(clock, CHAIN_ID, seed)
     keys = {m.name: _keys(seed, m.name) for m in members}
@@ -159,7 +164,8 @@ async def running(
     )
     wires = Wires(clock, seeded_draws(key(seed, "wires")), conditions, clock.call_at)
     async with trio.open_nursery() as nursery:
-        world = World(chain, clock, network, treasury_key, seed, wires, pace or Pace(), nursery)
+        facts = chain, clock, network, treasury_key, seed, wires, pace or Pace(), nursery
+        world = World(*facts, standing)
         for member in members:
             store, own = MemoryStore(MIGRATIONS), SkewedClock(clock, member.skew)
             world.machines[member.name] = Machine(
@@ -264,14 +270,20 @@ async def _keep_dialling(ctx: Context, world: World) -> None:
 
 
 async def _dial_all(ctx: Context, world: World) -> None:
-    """Connect to every member that runs; those that start later dial us."""
+    """Connect to every member that runs, or to as many as a node seeks; those that start later dial us."""
     transport = ctx.seams.transport
     if world.wires.all_linked(transport.peer_id):
         return
     linked = {transport.peer_id, *transport.peers()}
-    for other in list(world.nodes.values()):
+    others = list(world.nodes.values())
+    if world.standing:  # each in an order of its own, or all would seek the same few
+        own = transport.peer_id
+        others.sort(key=lambda ctx: key(world.seed, f"{own}/{ctx.seams.transport.peer_id}"))
+    for other in others:
         if other.seams.transport.peer_id in linked:
             continue
+        if 0 < world.standing <= len(transport.peers()):
+            return
         for addr in other.seams.transport.addrs:
             try:
                 await transport.dial(addr)

@@ -2,6 +2,7 @@
 import { decode, encode, ExtData, ExtensionCodec } from '@msgpack/msgpack'
 import { ed25519 } from '@noble/curves/ed25519.js'
 import { blake3 } from '@noble/hashes/blake3.js'
+import { sha256 } from '@noble/hashes/sha2.js'
 import { keccak_256 } from '@noble/hashes/sha3.js'
 import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js'
 
@@ -60,6 +61,14 @@ export const valueId = (purpose, packed) => blake3(concatBytes(utf8ToBytes(purpo
 export function chainId (purpose, ...parts) {
   const prefixed = parts.flatMap((part) => [number(part.length, 4), part])
   return keccak_256(concatBytes(utf8ToBytes(purpose), new Uint8Array([0]), ...prefixed))
+}
+
+export const place = (name) => BigInt('0x' + bytesToHex(sha256(name)))
+
+// Those of the names that are nearest to a key: the XOR of two places is their distance.
+export function nearest (key, names, count = 8) {
+  const distance = (name) => place(name) ^ place(key)
+  return [...names].sort((a, b) => (distance(a) < distance(b) ? -1 : 1)).slice(0, count)
 }
 
 export function number (value, size) {

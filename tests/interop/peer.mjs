@@ -10,7 +10,9 @@ import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
-import { blakeRoot, blobId, chainId, hex, number, openEnvelope, pack, unhex, unpack, valueId } from './codec.mjs'
+import {
+  blakeRoot, blobId, chainId, hex, nearest, number, openEnvelope, pack, place, unhex, unpack, valueId,
+} from './codec.mjs'
 import { request, serve } from './wire.mjs'
 
 const CHUNK = 1_048_576
@@ -100,10 +102,24 @@ async function hinted () {
   return { blobs: [...new Set(hints.map(hex))] }
 }
 
-// A blob, its manifest and each chunk checked; kept and served from then on.
-async function fetch ({ peer, blob }) {
+function connected (peer) {
   const connection = node.getConnections().find((each) => each.remotePeer.toString() === peer)
   if (!connection) throw new Error(`no connection to ${peer}`)
+  return connection
+}
+
+// Who holds a shard, as one keeper knows it; the peers near to it must come nearest first.
+async function providers ({ peer, shard }) {
+  const key = unhex(shard)
+  const answer = await request(connected(peer), '/openledger/providers/1', pack([key]), 4096)
+  const { holders, nearer } = unpack(answer, ['holders', 'nearer'])
+  if (hex(pack(nearest(key, nearer))) !== hex(pack(nearer))) throw new Error('not by distance')
+  return { holders: holders.map(hex), nearer: nearer.map(hex) }
+}
+
+// A blob, its manifest and each chunk checked; kept and served from then on.
+async function fetch ({ peer, blob }) {
+  const connection = connected(peer)
   const id = unhex(blob)
   const [size, chunks] = unpack(await request(connection, '/openledger/manifest/1', pack([id]), MIB))
   const parts = []
@@ -142,8 +158,22 @@ async function vectors ({ file }) {
     chain_id: hex(chainId('openledger/test', number(7, 4), new Uint8Array(0))),
     trees: file.trees.map(({ leaves }) => ({ leaves, root: hex(blakeRoot(leaves.map(unhex))) })),
     manifest: { size: whole.length, chunks: manifest(whole)[1].map(hex) },
+    providers: table(file.providers),
     kinds: file.envelopes.map((each) => openEnvelope(unhex(each)).kind),
     refused: file.refused.map((each) => judged(() => openEnvelope(unhex(each)).kind)),
+  }
+}
+
+function table ({ key, peers }) {
+  const near = nearest(unhex(key), peers.map(unhex))
+  return {
+    key,
+    place: place(unhex(key)).toString(16).padStart(64, '0'),
+    peers,
+    nearest: near.map(hex),
+    provide: hex(pack([[unhex(key)]])),
+    want: hex(pack([unhex(key)])),
+    answer: hex(pack([[unhex(peers[0])], near])),
   }
 }
 
@@ -168,7 +198,7 @@ async function stop () {
   return {}
 }
 
-const COMMANDS = { start, connect, hears, hinted, fetch, verify, vectors, stop }
+const COMMANDS = { start, connect, hears, hinted, providers, fetch, verify, vectors, stop }
 
 for await (const line of readline.createInterface({ input: process.stdin })) {
   const { command, ...args } = JSON.parse(line)

@@ -18,6 +18,7 @@ from datanet.reserve import reserve_count
 from protocol.ids import address_bytes, topic
 from protocol.messages import HELD
 from protocol.params import SIMNET
+from protocol.signing import key_of_peer
 from tests.interop.peer import Peer, Refused, running
 from tests.process.place import Node, Place, place
 from tests.protocol.test_vectors import VECTORS
@@ -119,6 +120,8 @@ def test_it_joins_hears_verifies_fetches_and_serves(box: Place, js: Peer, tmp_pa
     aside = reserve_count(len(ROWS), SIMNET.reserve_ppm, SIMNET.reserve_min)
     assert (shard["records"], shard["training"]) == (len(ROWS), len(ROWS) - aside)
     assert shard["first"] in [[row["prompt"], row["completion"]] for row in ROWS]
+    own_key = key_of_peer(author).hex()  # the founder stands near to its shard itself
+    until(lambda: own_key in js.ask("providers", peer=author, shard=commitment)["holders"])
     with pytest.raises(Refused, match="no-blob"):
         js.ask("fetch", peer=author, blob="00" * 32)
 

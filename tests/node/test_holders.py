@@ -8,6 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from node import holders
 from node.context import Context
 from node.holders import Holders
 from p2p.kad import K, Table
@@ -150,3 +151,27 @@ async def test_a_stranger_s_address_is_never_dialled(autojump_clock: MockClock) 
         await fay.seams.transport.drop(kim.seams.transport.peer_id, "test")
         with pytest.raises(PeerError, match="no-address"):
             await fay.holders._reach(kim.seams.transport.peer_id)  # type: ignore[attr-defined]
+
+
+async def test_whom_a_question_was_asked_of_gives_its_slot_back(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only where more are connected than a node seeks."""
+    world = Ring(("fay", "kim", "hal", "lea"))
+    fay, kim, *others = nodes = [world.node(name) for name in world.members]
+    async with trio.open_nursery() as nursery, up(*nodes):
+        nursery.start_soon(fay.holders.run)
+        with pytest.raises(PeerError):
+            await fay.fetch(BLOB, shard=SHARD)
+        assert len(fay.seams.transport.peers()) == 3
+        await trio.sleep(2 * holders.GUEST_S)
+        assert len(fay.seams.transport.peers()) == 3
+        monkeypatch.setattr(holders, "STANDING", 1)
+        for other in others:
+            await fay.seams.transport.drop(other.seams.transport.peer_id, "test")
+        with pytest.raises(PeerError):
+            await fay.fetch(BLOB, shard=SHARD)
+        assert len(fay.seams.transport.peers()) == 3
+        await trio.sleep(2 * holders.GUEST_S)
+        assert list(fay.seams.transport.peers()) == [kim.seams.transport.peer_id]
+        nursery.cancel_scope.cancel()

@@ -107,6 +107,25 @@ async def test_a_node_without_seeds_says_so_and_keeps_trying(autojump_clock: Moc
             await until(lambda: bare.peer("ann") in node.hellos, 15)
 
 
+async def test_a_node_seeks_so_many_connections_and_takes_more(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meet, "STANDING", 3)
+    place = Place()
+    others = [place.member(f"n{number}") for number in range(6)]
+    ann = place.member("ann")
+    for other in others:
+        peer = ctx_of(other).seams.transport.peer_id
+        await ann.book.heard_of(peer, f"/memory/{peer}/p2p/{peer}")
+    async with running(*others, ann):
+        await trio.sleep(300)
+        assert len(ctx_of(ann).seams.transport.peers()) == 3
+        own = ctx_of(ann).seams.transport
+        for other in others:
+            await ctx_of(other).seams.transport.dial(own.addrs[0])
+        assert len(own.peers()) == 6
+
+
 async def test_refused_by_everybody_is_what_the_node_does(autojump_clock: MockClock) -> None:
     place = Place()
     seed = place.member("ann", seed=True)

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from datanet.record import Record, record_id
+from p2p.kad import Table, place
 from p2p.manifest import CHUNK_BYTES, manifest_of
+from p2p.providers import Provide, Providers, WantProviders
 from protocol.codec import pack, unpack
 from protocol.errors import DecodeError, PeerError
 from protocol.ids import chain_id_of, value_id
@@ -105,9 +107,25 @@ def vectors() -> dict[str, Any]:
             for count in (1, 2, 3, 8, 9)
         ],
         "manifest": {"size": len(whole), "chunks": [c.hex() for c in manifest_of(whole).chunks]},
+        "providers": providers(),
         "seed": SEED.hex(),
         "envelopes": [pack(envelope(body)).hex() for body in bodies()],
         "refused": [each.hex() for each in refused()],
+    }
+
+
+def providers() -> dict[str, Any]:
+    """Places, the order of peers by their distance to a key, and the three bodies."""
+    key, peers = blake3(b"key"), [public_key(bytes([number]) * 32) for number in range(12)]
+    near = Table(peers).nearest(key)
+    return {
+        "key": key.hex(),
+        "place": place(key).to_bytes(32, "big").hex(),
+        "peers": [peer.hex() for peer in peers],
+        "nearest": [peer.hex() for peer in near],
+        "provide": pack(Provide((key,))).hex(),
+        "want": pack(WantProviders(key)).hex(),
+        "answer": pack(Providers((peers[0],), tuple(near))).hex(),
     }
 
 
