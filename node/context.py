@@ -17,6 +17,7 @@ from node.identity import Keys, Network
 from node.mail import Mail
 from node.sources import OTHERS, Finder, ask, served
 from node.wakes import Wakes
+from p2p.dialler import Dialler
 from p2p.exchange import Exchange
 from protocol.codec import pack, unpack
 from protocol.errors import LocalError, OpenLedgerError, OperatorError, PeerError
@@ -123,7 +124,8 @@ class Context:
     peer_key: bytes = field(init=False)  # Ed25519
     _beacons: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
     wakes: Wakes = field(default_factory=Wakes)
-    holders: Finder = field(init=False)  # ``runtime.build`` sets it
+    dialler: Dialler = field(init=False)  # ``runtime.build`` sets it
+    holders: Finder = field(init=False)  # the same
     _others: int = 0  # whose turn it is among connected peers that nobody named
 
     @property
@@ -341,7 +343,8 @@ class Context:
         return list(likely), [*others[at:], *others[:at]][:OTHERS]
 
     def _peers_of(self, operators: Sequence[bytes]) -> list[str]:
-        return [peer for operator in operators if (peer := self.peer_of(operator)) is not None]
+        known = (self.peer_of(operator) for operator in operators if operator != self.operator)
+        return [peer for peer in known if peer is not None]
 
     async def fetch(
         self, blob: bytes, *first: bytes, limit: int = MAX_BODY, shard: bytes | None = None
@@ -371,6 +374,7 @@ class Context:
     ) -> None:
         """From those named for it; for a body of a shard from whom its keepers know; from some of the others."""
         likely, others = self.sources(blob, first)
+        likely = likely or await self.dialler.link(self._peers_of(first))
         if shard is not None:
             if likely and await served(self.exchange, blob, likely, limit):
                 return

@@ -12,7 +12,6 @@ import trio
 
 from node.context import Context
 from node.jobs import PRIVATE
-from node.join import node_records
 from node.sources import Figures
 from p2p.kad import ALPHA, K, Lookup, Table
 from p2p.providers import (
@@ -26,7 +25,6 @@ from p2p.providers import (
     Telling,
     WantProviders,
 )
-from p2p.slots import STANDING
 from protocol.codec import pack, unpack
 from protocol.errors import Ignore, PeerError
 from protocol.messages import HELD
@@ -39,10 +37,10 @@ REST_S = 5.0  # what is provided within that time is told together
 TABLE_S = 10.0  # the registry is read again at the earliest
 PAUSE_S = 60.0  # one lookup a shard within that time
 ASK_S = 5.0
+LOOKUP_S = 20.0  # a stage waits for it: dead keepers must not hold it up for longer
 REQUEST_BYTES = 16 * 1024  # 256 keys take 9 KiB
 ANSWER_BYTES = 16 * 1024
-GUEST_S = 600.0  # whom we dialled for a question stays connected so long at least
-MOST_HOLDERS = 8  # tried after one lookup
+MOST_HOLDERS = 2 * K  # tried after one lookup: two that each keeper named
 REMEMBERED = 1_024  # lookups
 
 
@@ -58,12 +56,11 @@ class Holders:
         self._table = Table(())
         self._read = float("-inf")  # when the registry was read
         self._news = trio.Event()  # a shard is provided that was not told yet
-        self._guests: dict[PeerId, float] = {}  # dialled for a question -> when
         self._found: OrderedDict[bytes, tuple[float, list[PeerId]]] = OrderedDict()
 
     def counters(self) -> dict[str, int]:
         """Records that were refused, keepers that did not answer, lies in answers, by reason code."""
-        return dict(self._counts)
+        return dict(+self._counts)
 
     def figures(self) -> Figures:
         return Figures(len(self.records), len(self.telling), dict(self._lookups))
@@ -134,7 +131,7 @@ class Holders:
         self._resume()
         while True:
             await self._tell()
-            await self._part()
+            await self._ctx.dialler.part()
             with trio.move_on_after(LOOK_S):
                 await self._news.wait()
             self._news = trio.Event()
@@ -183,7 +180,7 @@ class Holders:
             holders = await self._lookup(shard)
             wanted = dict.fromkeys((*named, *holders))
             wanted.pop(transport.peer_id, None)
-            found = await self._linked(list(wanted)[: len(named) + MOST_HOLDERS])
+            found = await self._ctx.dialler.link(list(wanted)[: len(named) + MOST_HOLDERS])
             self._remember(shard, now, found)
         connected = set(transport.peers())
         return [peer for peer in found if peer in connected]
@@ -195,20 +192,21 @@ class Holders:
             self._found.popitem(last=False)
 
     async def _lookup(self, shard: bytes) -> list[PeerId]:
-        """Whom the keepers of a shard name, most of them first."""
+        """Whom the keepers of a shard name."""
         ctx, table = self._ctx, self.table()
         near = table.nearest(shard, 2 * K)
         lookup = Lookup(shard, near, table.names.__contains__)
         if ctx.peer_key in near:
             own = self.records.holders(shard, ctx.seams.clock.monotonic())
             lookup.answer(ctx.peer_key, own, ())
-        while keepers := lookup.following():
-            async with trio.open_nursery() as nursery:
-                for keeper in keepers:
-                    nursery.start_soon(self._ask, lookup, keeper, shard)
+        with trio.move_on_after(LOOKUP_S) as scope:  # what was heard by then has to do
+            while keepers := lookup.following():
+                async with trio.open_nursery() as nursery:
+                    for keeper in keepers:
+                        nursery.start_soon(self._ask, lookup, keeper, shard)
+        self._counts["lookup-cut-short"] += scope.cancelled_caught
         holders = lookup.holders()
-        if lookup.strangers:
-            self._counts["keeper-names-strangers"] += lookup.strangers
+        self._counts["keeper-names-strangers"] += lookup.strangers
         outcome = "found" if holders else "empty" if lookup.answers else "silent"
         self._lookups[outcome] += 1
         return [peer_id_of(holder) for holder in holders]
@@ -223,59 +221,12 @@ class Holders:
         else:
             lookup.answer(keeper, said.holders, said.nearer)
 
-    # -- reaching peers ---
-
     async def _request(self, keeper: bytes, protocol: str, body: bytes) -> bytes:
         peer = peer_id_of(keeper)
-        await self._reach(peer)
+        await self._ctx.dialler.reach(peer)
         return await self._ctx.seams.transport.request(
             peer, protocol, body, timeout=ASK_S, max_response=ANSWER_BYTES
         )
-
-    async def _reach(self, peer: PeerId) -> None:
-        """Be connected to a registered peer. Raises PeerError: at none of the addresses that it signed."""
-        ctx = self._ctx
-        if peer in ctx.seams.transport.peers():
-            return
-        operator, fault = ctx.operator_of(peer), PeerError("no-address", peer)
-        record = None if operator is None else node_records(ctx).get(operator)
-        for addr in () if record is None else record.addrs:
-            if not addr.endswith(f"/p2p/{peer}"):
-                continue
-            try:
-                await ctx.seams.transport.dial(addr)
-            except PeerError as error:
-                fault = error
-            else:
-                self._guests[peer] = ctx.seams.clock.monotonic()
-                return
-        raise fault
-
-    async def _part(self) -> None:
-        """Hang up on peers that were dialled for one question, where slots are wanted for others."""
-        transport, now = self._ctx.seams.transport, self._ctx.seams.clock.monotonic()
-        for peer in [peer for peer, since in self._guests.items() if now >= since + GUEST_S]:
-            del self._guests[peer]
-            connected = transport.peers()
-            if peer in connected and len(connected) > STANDING:
-                await transport.drop(peer, "guest-left")
-
-    async def _linked(self, peers: Sequence[PeerId]) -> list[PeerId]:
-        """Those of the peers that are connected, or can be, in the same order."""
-        linked: set[PeerId] = set()
-
-        async def link(peer: PeerId) -> None:
-            try:
-                await self._reach(peer)
-            except PeerError as error:
-                self._counts[f"holder-{error.code}"] += 1
-            else:
-                linked.add(peer)
-
-        async with trio.open_nursery() as nursery:
-            for peer in peers:
-                nursery.start_soon(link, peer)
-        return [peer for peer in peers if peer in linked]
 
 
 def provided(ctx: Context, entry: ShardEntry | None) -> bool:

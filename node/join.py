@@ -10,6 +10,7 @@ from protocol.ids import checksum, content_id, topic
 from protocol.messages import NODE, NODE_PROOF, NodeRecord
 from protocol.params import OPEN, Params
 from protocol.possession import possession
+from protocol.seams import PeerId
 from protocol.signing import public_key, seal_key
 from protocol.typed_data import RowRoot, recover
 from protocol.wire import write_body
@@ -95,6 +96,14 @@ def node_records(ctx: Context) -> dict[bytes, NodeRecord]:
         if later and _genuine(ctx, letter):
             newest[letter.body.operator] = letter
     return {operator: letter.body for operator, letter in newest.items()}
+
+
+def addresses_of(ctx: Context, peer: PeerId) -> tuple[str, ...]:
+    """Where a registered peer says that it can be dialled, signed by itself and its operator."""
+    operator = ctx.operator_of(peer)
+    record = None if operator is None else node_records(ctx).get(operator)
+    addrs = () if record is None else record.addrs
+    return tuple(addr for addr in addrs if addr.endswith(f"/p2p/{peer}"))
 
 
 def _genuine(ctx: Context, letter: Letter) -> bool:

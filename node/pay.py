@@ -20,6 +20,7 @@ from settlement.vouchers import MAX_USAGE, channel_id, sign_voucher
 INFER_TIMEOUT_S = 240.0
 TRIES = 3  # of one request, under one id
 LOST = ("timeout", "unreachable")
+MAX_HOSTS = 4  # dialled when none is connected
 DEPOSIT_ANSWERS = 100  # a deposit covers so many answers of the asked length
 
 
@@ -49,7 +50,7 @@ async def ask(
     Raises OperatorError, PeerError.
     """
     question = _checked(Question(model, prompt, max_tokens))
-    at = await _counter(ctx, host or _host(ctx), model)
+    at = await _counter(ctx, host or await _host(ctx), model)
     async with tabs.lock(ctx, at.channel):
         asked = (await _tab(ctx, at)).asked
         if asked is not None:  # its answer was lost
@@ -70,14 +71,16 @@ def _checked(question: Question) -> Question:
     return question
 
 
-def _host(ctx: Context) -> bytes:
+async def _host(ctx: Context) -> bytes:
     hosts = ctx.board.roster("host", ctx.head.number, ctx.params.min_stake)
+    best = sorted(hosts, key=lambda h: (-hosts[h], h))
+    peers = {peer: host for host in best if (peer := ctx.peer_of(host)) is not None}
     connected = ctx.seams.transport.peers()
-    for host in sorted(hosts, key=lambda h: (-hosts[h], h)):
-        if ctx.peer_of(host) in connected:
-            return host
+    able = [peer for peer in peers if peer in connected]
+    for peer in able or await ctx.dialler.link(list(peers)[:MAX_HOSTS]):
+        return peers[peer]
     raise OperatorError(
-        "no-host", "No staked host is connected.", "Wait, or run a node with the host role."
+        "no-host", "No staked host can be reached.", "Wait, or run a node with the host role."
     )
 
 
@@ -233,6 +236,7 @@ async def call(ctx: Context, host: bytes, protocol: str, body: bytes) -> bytes:
         raise PeerError("no-peer", f"host {checksum(host)} has no peer id")
     for left in range(TRIES - 1, -1, -1):
         try:
+            await ctx.dialler.reach(peer)
             return await ctx.seams.transport.request(
                 peer, protocol, body, timeout=INFER_TIMEOUT_S, max_response=64 * 1024
             )

@@ -93,6 +93,7 @@ async def _request(ctx: Context, entry: UnitEntry, step: int, commitment: bytes)
     request = pack(RevealRequest(entry.unit, step, commitment))
     if entry.operator == ctx.operator:  # accused, it looks at its own work as a juror would
         return unpack(RevealAnswer, await serve_reveal(ctx, peer, request))
+    await ctx.dialler.reach(peer)
     answer = await ctx.seams.transport.request(
         peer,
         REVEAL_PROTOCOL,

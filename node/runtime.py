@@ -11,8 +11,10 @@ from node.context import Context, Pace, Seams
 from node.flow import ONLY, STAGES, Stage
 from node.holders import Holders
 from node.identity import Keys, Network
+from node.join import addresses_of
 from node.mail import Mail
 from node.wakes import Alarm
+from p2p.dialler import Dialler
 from p2p.exchange import Exchange
 from protocol.errors import OpenLedgerError
 from protocol.signing import ed25519_of
@@ -64,6 +66,7 @@ def build(
         ),
         pace=pace or Pace(),
     )
+    ctx.dialler = Dialler(seams.transport, seams.clock, partial(addresses_of, ctx))
     seams.transport.prefer(lambda peer: (key := ed25519_of(peer)) is not None and standing(key))
     ctx.private["session"] = seams.randomness.token(16)
     ctx.exchange.serve()

@@ -94,8 +94,8 @@ def _failures(ctx: Context, meeting: Meeting) -> list[Json]:
         for code, f in sorted(ctx.failures.items())
     ]
     transport, exchange = ctx.seams.transport.counters(), ctx.exchange.counters()
-    holders = ctx.holders.counters()
-    for source in (transport, dict(ctx.mail.refused), exchange, holders, meeting.counters()):
+    asked = exchange, ctx.holders.counters(), ctx.dialler.counters(), meeting.counters()
+    for source in (transport, dict(ctx.mail.refused), *asked):
         found += [
             {"reason": code, "count": count, "text": "counted by the network", "last": now}
             for code, count in sorted(source.items())

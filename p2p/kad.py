@@ -6,10 +6,10 @@ go by the Ed25519 keys that the chain's registry holds: a lookup hears of nobody
 """
 
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from hashlib import sha256
+from itertools import zip_longest
 
 K = 8  # peers that keep the record of a key
 ALPHA = 3  # asked at once
@@ -61,7 +61,7 @@ class Lookup:
         self._asked: set[bytes] = set()
         self._silent: set[bytes] = set()
         self._answered: set[bytes] = set()
-        self._named: Counter[bytes] = Counter()
+        self._named: list[list[bytes]] = []  # by each answer
         self.strangers = 0  # names in answers that are not known
 
     def following(self) -> list[bytes]:
@@ -78,7 +78,7 @@ class Lookup:
         self._asked.add(name)
         self._candidates.add(name)
         self._answered.add(name)
-        self._named.update(self._checked(holders))
+        self._named.append(self._checked(holders))
         self._candidates.update(self._checked(nearer))
 
     def silence(self, name: bytes) -> None:
@@ -91,8 +91,9 @@ class Lookup:
         return len(self._answered)
 
     def holders(self) -> list[bytes]:
-        """Who was named, by how many: what one liar says comes last."""
-        return [name for name, _ in self._named.most_common()]
+        """Who was named, of each answer one in turn: no number of liars talks down an honest one."""
+        turns = zip_longest(*self._named)
+        return list(dict.fromkeys(name for turn in turns for name in turn if name is not None))
 
     def _checked(self, names: Iterable[bytes]) -> list[bytes]:
         distinct = dict.fromkeys(names)

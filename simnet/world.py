@@ -257,7 +257,8 @@ async def _run(name: str, world: World, *, task_status: Any) -> None:
     ctx = world.nodes[name]
     with trio.CancelScope() as world.scopes[name]:
         async with ctx.seams.transport.running(), trio.open_nursery() as nursery:
-            await _dial_all(ctx, world)
+            if not world.standing:  # else those who start first would have each other for company
+                await _dial_all(ctx, world)
             nursery.start_soon(_keep_dialling, ctx, world)
             await runtime.run(ctx, task_status=task_status)
 

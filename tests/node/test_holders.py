@@ -8,7 +8,6 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from node import holders
 from node.context import Context
 from node.holders import Holders
 from p2p.kad import K, Table
@@ -145,33 +144,26 @@ async def test_a_stranger_s_address_is_never_dialled(autojump_clock: MockClock) 
     world = Ring(("fay", "kim"))
     fay, kim = nodes = [world.node(name) for name in world.members]
     async with up(*nodes):
-        with pytest.raises(PeerError, match="no-address"):
-            await fay.holders._reach(bare.peer("zoe"))  # type: ignore[attr-defined]
+        with pytest.raises(PeerError, match="unreachable"):
+            await fay.dialler.reach(bare.peer("zoe"))
         fay.mail._by_kind.clear()  # kim's record is not here
         await fay.seams.transport.drop(kim.seams.transport.peer_id, "test")
-        with pytest.raises(PeerError, match="no-address"):
-            await fay.holders._reach(kim.seams.transport.peer_id)  # type: ignore[attr-defined]
+        with pytest.raises(PeerError, match="unreachable"):
+            await fay.dialler.reach(kim.seams.transport.peer_id)
+        assert fay.dialler.counters() == {"reach-no-address": 2}  # type: ignore[attr-defined]
 
 
-async def test_whom_a_question_was_asked_of_gives_its_slot_back(
-    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Only where more are connected than a node seeks."""
-    world = Ring(("fay", "kim", "hal", "lea"))
-    fay, kim, *others = nodes = [world.node(name) for name in world.members]
-    async with trio.open_nursery() as nursery, up(*nodes):
-        nursery.start_soon(fay.holders.run)
-        with pytest.raises(PeerError):
+async def test_dead_keepers_hold_up_a_lookup_for_twenty_seconds(autojump_clock: MockClock) -> None:
+    world = Ring(MANY)
+    nodes = [world.node(name) for name in MANY]
+    fay, hal, *rest = nodes
+    async with up(*nodes, hub=rest[-1]):
+        await told(hal)
+        fay.holders.records.drop(world.clock.monotonic() + EXPIRE_SECONDS)  # type: ignore[attr-defined]
+        for ctx in (hal, *rest):
+            answering(ctx, None)
+        before = world.clock.monotonic()
+        with pytest.raises(PeerError, match="no-source"):
             await fay.fetch(BLOB, shard=SHARD)
-        assert len(fay.seams.transport.peers()) == 3
-        await trio.sleep(2 * holders.GUEST_S)
-        assert len(fay.seams.transport.peers()) == 3
-        monkeypatch.setattr(holders, "STANDING", 1)
-        for other in others:
-            await fay.seams.transport.drop(other.seams.transport.peer_id, "test")
-        with pytest.raises(PeerError):
-            await fay.fetch(BLOB, shard=SHARD)
-        assert len(fay.seams.transport.peers()) == 3
-        await trio.sleep(2 * holders.GUEST_S)
-        assert list(fay.seams.transport.peers()) == [kim.seams.transport.peer_id]
-        nursery.cancel_scope.cancel()
+        assert world.clock.monotonic() - before < 25
+        assert fay.holders.counters()["lookup-cut-short"] == 1

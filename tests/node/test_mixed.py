@@ -5,6 +5,7 @@ from dataclasses import replace
 from node.join import node_records
 from protocol.params import SIMNET
 from protocol.signing import peer_id_of, public_key
+from simnet.world import Member, World
 from tasks.lifecycle import State
 from tests.simnet.story import DEMO, FIVE, Told, told
 
@@ -19,6 +20,21 @@ NATTED = replace(
     DEMO,
     members=tuple(replace(m, hidden=True) if m.name == "dan" else m for m in FIVE),
     params=replace(SIMNET, rounds=1),
+)
+
+
+async def links(world: World) -> list[int]:
+    """How many peers each node is connected to."""
+    return [len(ctx.seams.transport.peers()) for ctx in world.nodes.values()]
+
+
+# Each node seeks two connections: whom it must ask it has to dial.
+SPARSE = replace(
+    DEMO,
+    members=(*FIVE, *(Member(f"idle{number}", ()) for number in range(15))),
+    params=replace(SIMNET, rounds=1),
+    standing=2,
+    afterwards=links,
 )
 
 
@@ -51,3 +67,12 @@ def test_a_worker_that_only_dials_out_completes_its_unit() -> None:
         assert all(link.inbound for link in links), f"{name} dialled the hidden node"
     index = story.nodes["ann"].board.index_of(story.nodes["dan"].operator)
     assert any(claim.index == index for claim in story.nodes["ann"].board.claims)
+
+
+def test_whom_a_node_must_ask_it_dials() -> None:
+    """In a network with more nodes than slots: reveals, bodies and an answer of peers that are not company."""
+    story = told(SPARSE)
+    assert outcome(story, "cyd") == outcome(story, "dan") == State.ACCEPTED
+    assert len({tuple(e.root for e in ctx.board.epochs) for ctx in story.nodes.values()}) == 1
+    assert isinstance(story.seen, list)
+    assert sum(story.seen) < len(story.seen) ** 2 / 2, "all are connected to all"

@@ -62,8 +62,8 @@ def test_of_partial_views_the_nearest_that_answer_are_asked(
         assert set(lookup.holders()) == set(asked)
 
 
-@pytest.mark.parametrize("lies", [1, 4])
-def test_what_liars_name_comes_after_what_the_honest_say_and_strangers_never(lies: int) -> None:
+@pytest.mark.parametrize("lies", [1, K - 1])
+def test_one_honest_answer_counts_among_any_number_of_liars(lies: int) -> None:
     table, holder, stranger = Table(crowd), crowd[0], b"s" * 32
     near = table.nearest(KEY)
     liars = near[:lies]
@@ -71,24 +71,22 @@ def test_what_liars_name_comes_after_what_the_honest_say_and_strangers_never(lie
     def ask(name: bytes) -> tuple[list[bytes], list[bytes]]:
         if name not in liars:
             return [holder], near
-        own = liars.index(name)
-        return [stranger, crowd[20 + own], crowd[30 + own]], [stranger, *crowd[10:17]]
+        return [stranger, *crowd[20:39]], [stranger, *near]  # all of them the same
 
     lookup = Lookup(KEY, near, table.names.__contains__)
-    assert search(lookup, ask) <= MOST_ASKED
-    assert lookup.holders()[0] == holder and stranger not in lookup.holders()
+    assert search(lookup, ask) == K
+    assert holder in lookup.holders()[:2] and stranger not in lookup.holders()
     assert lookup.strangers == 2 * lies
 
 
-def test_a_liar_that_names_one_holder_many_times_has_one_voice() -> None:
-    table = Table(crowd)
-    near = table.nearest(KEY)
-    lookup = Lookup(KEY, near, table.names.__contains__)
+def test_each_answer_has_its_turn_and_each_name_comes_once() -> None:
+    near = Table(crowd).nearest(KEY)
+    lookup = Lookup(KEY, near, lambda name: True)
     assert lookup.following() == near[:ALPHA]
-    lookup.answer(near[0], [crowd[1]] * 9, ())
-    lookup.answer(near[1], [crowd[2]], ())
-    lookup.answer(near[2], [crowd[2]], ())
-    assert lookup.holders() == [crowd[2], crowd[1]]
+    lookup.answer(near[0], [crowd[1]] * 9 + crowd[2:4], ())
+    lookup.answer(near[1], [crowd[4]], ())
+    lookup.answer(near[2], [crowd[1], crowd[2], crowd[5]], ())
+    assert lookup.holders() == [crowd[1], crowd[4], crowd[2], crowd[3], crowd[5]]
 
 
 def test_the_next_nearest_are_asked_in_place_of_silent_ones_and_not_without_end() -> None:

@@ -70,6 +70,7 @@ class Cast:
     answers: int = 1
     disturb: Callable[[World], Awaitable[object]] = nothing  # what it returns is kept in ``seen``
     afterwards: Callable[[World], Awaitable[object]] = nothing  # the same, once all is paid
+    standing: int = 0  # connections that each node seeks; 0: to all
     doomed: bool = False  # the job fails: no epoch to wait for
 
 
@@ -116,9 +117,8 @@ def tell(cast: Cast) -> Told:
 
 
 async def _tell(cast: Cast) -> Told:
-    async with running(
-        cast.members, cast.params, b"world %d" % cast.seed, cast.conditions
-    ) as world:
+    facts = cast.members, cast.params, b"world %d" % cast.seed, cast.conditions
+    async with running(*facts, standing=cast.standing) as world:
         stakes, payouts = await _stakes(world), await _payouts(world)
         await _publish(cast, world)
         told = Told(cast, world.nodes, await _submit(cast, world))

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from node import data, holders, keep, mail
+from node import data, keep, mail
 from node.context import Context, Pace
+from p2p import dialler
 from protocol.errors import PeerError
 from protocol.params import SIMNET
 from simnet.seams import run_world
@@ -44,8 +45,8 @@ def test_a_late_fetcher_gets_it_through_the_table_of_providers_and_not_without(
     table: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mail, "LIFETIME_S", LETTERS_LIVE_S)
-    monkeypatch.setattr(holders, "STANDING", STANDING)
-    monkeypatch.setattr(holders, "GUEST_S", LETTERS_LIVE_S)  # bob's keepers are not his company
+    monkeypatch.setattr(dialler, "STANDING", STANDING)
+    monkeypatch.setattr(dialler, "GUEST_S", LETTERS_LIVE_S)  # bob's keepers are not his company
 
     async def main() -> None:
         async with running(CAST, SIMNET, b"kad", pace=CALM, standing=STANDING) as world:
