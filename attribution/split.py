@@ -1,16 +1,18 @@
 """The payout rule: integer scores of records on queries -> integer shares that sum to the pot.
 
 A record is judged by reserved queries of its own Datanet that others own and that its text does not
-overlap; a query counts as far as it is original. Worth = winsorised mean - threshold, positive part
-*per row*, never per identity, times what the row keeps after precedence; then sums by owner. The
-threshold comes from what rows score on *other* Datanets' queries, which no owner of this one wrote.
-docs/decisions/attribution.md has the measurements behind every number.
+overlap; a query counts as far as it is original and as its owner's own records are worth something.
+Worth = winsorised mean - threshold, positive part *per row*, never per identity, times what the row
+keeps after precedence; then sums by owner. The threshold comes from what rows score on *other*
+Datanets' queries, which no owner of this one wrote. docs/decisions/attribution.md has the
+measurements behind every number.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from attribution.threshold import noise, winsorised_mean
+from attribution.threshold import PPM, noise, winsorised_mean
 from protocol.credit import Row, Share
 from protocol.errors import LocalError
 from protocol.ids import Hash
@@ -36,10 +38,15 @@ class Query:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """``cut_ppm``: weight of queries that cannot lift a row; ``confidence_milli``: standard
-    deviations of noise that a row must exceed (1.645: one in twenty of pure noise does)."""
+    deviations of noise that a row must exceed (1.645: one in twenty of pure noise does).
+
+    ``proven_milli``: standard deviations that an owner's records must be worth on average for its
+    queries to count in full; ``unproven_ppm``: what those of a worthless owner count."""
 
     cut_ppm: int = 200_000
     confidence_milli: int = 1_645
+    proven_milli: int = 250
+    unproven_ppm: int = 200_000
 
 
 RULE = Rule()
@@ -54,15 +61,51 @@ def job_influence(
 ) -> tuple[int, ...]:
     """Worth of each row in a job's pot, at least 0, before ``kept_ppm``.
 
+    Judged twice: by queries that count alike, then by queries that count as their owners proved. A
+    row's worth grows with its own scores; its owner's proof moves what others' rows are worth.
     ``operators``: owner -> operator, for owners known to be one (same payout or stake source); a
     row earns nothing from a query of its own operator. With one Datanet there is no noise to
     measure and the threshold is 0. Raises LocalError ``bad-scores`` when the shapes differ.
     """
     _check_shape(rows, queries, scores)
-    home = _means(rows, queries, scores, operators or {}, True, rule.cut_ppm)
-    away = _means(rows, queries, scores, operators or {}, False, 0)
-    floor = noise(away, [row.kept_ppm for row in rows]) * rule.confidence_milli // MILLI
-    return tuple(max(0, worth - floor) for worth in home)
+    parties = operators or {}
+    alike = [query.kept_ppm for query in queries]
+    home = _means(rows, queries, scores, parties, alike, True, rule.cut_ppm)
+    away = _means(rows, queries, scores, parties, alike, False, 0)
+    deviation = noise(away, [row.kept_ppm for row in rows])
+    floor = deviation * rule.confidence_milli // MILLI
+    first = [max(0, worth - floor) for worth in home]
+    proofs = _proofs(rows, first, parties, deviation * rule.proven_milli // MILLI, rule)
+    trusted = [
+        query.kept_ppm * proofs.get(_side(query, parties), rule.unproven_ppm) for query in queries
+    ]
+    last = _means(rows, queries, scores, parties, trusted, True, rule.cut_ppm)
+    return tuple(max(0, worth - floor) for worth in last)
+
+
+def _side(of: Row | Query, operators: Mapping[int, int]) -> tuple[int, Hash]:
+    """Who stands behind a row or a query, in which Datanet: worth in one proves nothing in another."""
+    return operators.get(of.owner, of.owner), of.datanet
+
+
+def _proofs(
+    rows: Sequence[Row],
+    influence: Sequence[int],
+    operators: Mapping[int, int],
+    enough: int,
+    rule: Rule,
+) -> dict[tuple[int, Hash], int]:
+    """What a query of each side counts (ppm): its records' mean worth over ``enough``, within bounds."""
+    worth: defaultdict[tuple[int, Hash], int] = defaultdict(int)
+    kept: defaultdict[tuple[int, Hash], int] = defaultdict(int)
+    for row, value in zip(rows, influence, strict=True):
+        side = _side(row, operators)
+        worth[side] += value * row.kept_ppm
+        kept[side] += row.kept_ppm
+    return {
+        side: min(PPM, max(rule.unproven_ppm, total * PPM // max(1, kept[side] * enough)))
+        for side, total in worth.items()
+    }
 
 
 def answer_noise(rows: Sequence[Row], queries: Sequence[Query], scores: Scores) -> int:
@@ -221,6 +264,7 @@ def _means(
     queries: Sequence[Query],
     scores: Scores,
     operators: Mapping[int, int],
+    weights: Sequence[int],
     home: bool,
     cut_ppm: int,
 ) -> list[int]:
@@ -229,12 +273,12 @@ def _means(
     for i, row in enumerate(rows):
         operator = operators.get(row.owner, row.owner)
         counted = [
-            (scores[q][i], query.kept_ppm)
+            (scores[q][i], weights[q])
             for q, query in enumerate(queries)
             if (query.datanet == row.datanet) == home
             and operators.get(query.owner, query.owner) != operator
             and i not in query.near
         ]
-        values, weights = [score for score, _ in counted], [weight for _, weight in counted]
-        means.append(winsorised_mean(values, weights, cut_ppm))
+        values, counts = [score for score, _ in counted], [weight for _, weight in counted]
+        means.append(winsorised_mean(values, counts, cut_ppm))
     return means

@@ -34,9 +34,11 @@ class World:
     queries: tuple[Query, ...]
     scores: tuple[tuple[int, ...], ...]
 
+    def worth(self, operators: dict[int, int] | None = None) -> tuple[int, ...]:
+        return job_influence(self.rows, self.queries, self.scores, operators)
+
     def pay(self, operators: dict[int, int] | None = None) -> dict[int, int]:
-        influence = job_influence(self.rows, self.queries, self.scores, operators)
-        return divide(POT, owner_weights(self.rows, influence))
+        return divide(POT, owner_weights(self.rows, self.worth(operators)))
 
     def scored(self, query: int, row: int, value: int) -> "World":
         lines = [list(line) for line in self.scores]
@@ -105,11 +107,27 @@ def test_names_do_not_matter(world: World) -> None:
 
 
 @given(worlds(), INDEX, INDEX, st.integers(0, 10**6))
-def test_more_influence_never_pays_less(world: World, row_: int, query: int, more: int) -> None:
+def test_more_influence_never_makes_a_row_worth_less(
+    world: World, row_: int, query: int, more: int
+) -> None:
+    i, q = row_ % len(world.rows), query % len(world.queries)
+    if world.queries[q].datanet != world.rows[i].datanet:
+        return  # a score on another Datanet's query is noise, not merit
+    raised = world.scored(q, i, world.scores[q][i] + more)
+    assert raised.worth()[i] >= world.worth()[i]
+
+
+@given(worlds(), INDEX, INDEX, st.integers(0, 10**6))
+def test_more_influence_never_pays_less_to_who_asks_nothing(
+    world: World, row_: int, query: int, more: int
+) -> None:
+    """Only by its owner's queries, which it proves, a row moves what others' rows are worth."""
     i, q = row_ % len(world.rows), query % len(world.queries)
     owner = world.rows[i].owner
     if world.queries[q].datanet != world.rows[i].datanet:
-        return  # a score on another Datanet's query is noise, not merit
+        return
+    mute = (replace(x, kept_ppm=0 if x.owner == owner else x.kept_ppm) for x in world.queries)
+    world = replace(world, queries=tuple(mute))
     raised = world.scored(q, i, world.scores[q][i] + more)
     assert raised.pay().get(owner, 0) >= world.pay().get(owner, 0) - 1
 
@@ -181,6 +199,36 @@ def test_queries_of_a_minority_cannot_pay_a_row_that_the_rest_refuses() -> None:
     queries = tuple(Query(owner, NETS[0], PPM, frozenset()) for owner in (2, 2, 2, 2, 5))
     scores = ((50, -1), (60, -1), (40, -1), (70, -1), (-9, 10**9))
     assert World(rows, queries, scores).pay() == {0: POT}
+
+
+def test_who_teaches_nothing_asks_little() -> None:
+    """Two thirds of what a row is asked is owner 2's noise; counted alike, it were worth 300."""
+    rows = (row(0, 0), row(1, 0), row(2, 0), row(3, 1))
+    owners = (0, 0, 0, 0, 1, 1, 1, 1, *[2] * 8)
+    queries = tuple(Query(owner, NETS[0], PPM, frozenset()) for owner in owners)
+    away = Query(4, NETS[1], PPM, frozenset())
+    helped = {0: (0, 900, 0, 0), 1: (900, 0, 0, 0), 2: (0, 0, 0, 0)}
+    scores = (*(helped[owner] for owner in owners), (1, -1, 1, 0))
+    worth = World(rows, (*queries, away), scores).worth()
+    assert worth[0] == worth[1] == 900 * 4 * 5 // (4 * 5 + 8) - 1
+    assert worth[2] == 0
+
+
+def test_worth_in_one_datanet_proves_nothing_in_another() -> None:
+    rows = (row(0, 0), row(1, 0), row(5, 0), row(3, 1), row(4, 1), row(5, 1))
+    home = tuple(Query(owner, NETS[0], PPM, frozenset()) for owner in (0, 1, 5))
+    other = tuple(Query(owner, NETS[1], PPM, frozenset()) for owner in (3, 4, 5))
+    helps = {
+        (0, 1),
+        (1, 0),
+        (3, 4),
+        (4, 3),
+        (3, 5),
+        (4, 5),
+    }  # (query, row): 5 helps in the second only
+    table = tuple(tuple(900 if (q, r) in helps else 1 for r in range(6)) for q in range(6))
+    worth = World(rows, (*home, *other), table).worth()
+    assert worth[0] == worth[1] > worth[3] == worth[4]  # there 5's queries count in full
 
 
 def test_the_threshold_comes_from_other_datanets() -> None:
