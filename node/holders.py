@@ -26,7 +26,7 @@ from p2p.providers import (
     WantProviders,
 )
 from protocol.codec import pack, unpack
-from protocol.errors import Ignore, PeerError
+from protocol.errors import Ignore, OpenLedgerError, PeerError
 from protocol.messages import HELD
 from protocol.seams import PeerId
 from protocol.signing import key_of_peer, peer_id_of
@@ -164,7 +164,7 @@ class Holders:
                 else:
                     raw = await self._request(keeper, PROVIDE_PROTOCOL, pack(Provide(tuple(keys))))
                     kept = unpack(Kept, raw, limit=ANSWER_BYTES).keys
-            except PeerError as error:
+            except OpenLedgerError as error:
                 self._counts[f"keeper-{error.code}"] += 1
                 self.telling.failed(keeper, ctx.seams.clock.monotonic())
             else:
@@ -215,7 +215,7 @@ class Holders:
         try:
             raw = await self._request(keeper, PROVIDERS_PROTOCOL, pack(WantProviders(shard)))
             said = unpack(Providers, raw, limit=ANSWER_BYTES)
-        except PeerError as error:
+        except OpenLedgerError as error:
             self._counts[f"keeper-{error.code}"] += 1
             lookup.silence(keeper)
         else:
