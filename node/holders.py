@@ -146,6 +146,8 @@ class Holders:
 
     async def _tell(self) -> None:
         """All keepers that are due, some at once."""
+        if not len(self.telling):
+            return
         due = self.telling.due(self.table(), self._ctx.seams.clock.monotonic())
         limit = trio.CapacityLimiter(ALPHA)
         async with trio.open_nursery() as nursery:

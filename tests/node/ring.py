@@ -19,15 +19,20 @@ SHARD, PRIVATE, HIDDEN = b"s" * 32, b"p" * 32, b"h" * 32
 
 
 def node(name: str, transport: Transport, clock: Clock, members: Sequence[str] = NAMES) -> Context:
-    """A node whose board knows three shards: an open one, a private one, one that is not revealed."""
+    """A node whose board knows the three shards."""
     ctx = bare.node(name, tuple(members), transport=transport, clock=clock)
+    tell_shards(ctx)
+    return ctx
+
+
+def tell_shards(ctx: Context) -> None:
+    """On the board: an open shard, a private one, one that is not revealed."""
     owner, reveal = bare.operator("hal"), Posted(bare.operator("hal"), BLOB, "", 1, 1, 0)
     for number, shard in enumerate((SHARD, PRIVATE)):
         datanet = bytes([number]) * 32
         ctx.board.datanets[datanet] = DatanetEntry(owner, bytes(32), 2 * number)
         ctx.board.shards[shard] = ShardEntry(datanet, owner, shard, 1, 1, 0, reveal)
     ctx.board.shards[HIDDEN] = ShardEntry(bytes(32), owner, HIDDEN, 1, 1, 0)
-    return ctx
 
 
 @asynccontextmanager

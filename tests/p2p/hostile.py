@@ -48,6 +48,7 @@ from protocol.messages import (
 )
 from protocol.signing import WIRE_VERSION, Envelope, public_key, seal
 from tests.node import bare
+from tests.node.ring import SHARD
 
 REQUESTS = (
     HELLO_PROTOCOL,
@@ -218,8 +219,8 @@ async def ranges(rng: Rng, who: Attacker) -> None:
             (SYNC_PROTOCOL, SyncRequest(tuple(rng.randbytes(32) for _ in range(1000)))),
             (REVEAL_PROTOCOL, RevealRequest(some, odd, ZERO)),
             (INFER_PROTOCOL, InferRequest(some, some, "?", odd, some, odd, 1, bytes(65))),
-            (PROVIDE_PROTOCOL, Provide(tuple(rng.randbytes(32) for _ in range(256)))),
-            (PROVIDERS_PROTOCOL, WantProviders(some)),
+            (PROVIDE_PROTOCOL, Provide((SHARD, *(rng.randbytes(32) for _ in range(255))))),
+            (PROVIDERS_PROTOCOL, WantProviders(rng.choice([some, SHARD]))),
             (VOUCHER_PROTOCOL, VoucherNote(some, some, odd, odd, rng.randbytes(65))),
         ]
     )

@@ -25,7 +25,7 @@ from p2p.scores import Scores
 from p2p.slots import Slots
 from protocol.seams import PeerId
 from simnet.seams import MemoryStore
-from tests.node import bare
+from tests.node import bare, ring
 
 REPORT = "/openledger/report/1"
 MEMBERS = ("victim", *(f"attacker{number}" for number in range(8)))
@@ -50,6 +50,7 @@ def build() -> tuple[Context, Libp2pTransport]:
     ctx = runtime.build(seams, form.keys, form.network, form.roles, form.payout)
     for member in MEMBERS:
         bare.register(ctx, member)
+    ring.tell_shards(ctx)
     ctx.seams.blobs.put(BODY)
     Meeting(ctx, PeerBook(seams.store), ()).serve()
     return ctx, transport
