@@ -25,12 +25,17 @@ async def hold_shards(ctx: Context) -> None:
 
 def _due(ctx: Context, entry: ShardEntry) -> bool:
     """Nobody is asked for ever: after ``reveal_seconds`` a shard that we could not fetch is given up."""
-    judged: set[bytes] = ctx.private.setdefault("judged-shards", set())
     reveal = entry.reveal
-    if reveal is None or entry.commitment in judged or ctx.mine(HELD, entry.commitment):
+    if reveal is None or entry.commitment in _judged(ctx) or ctx.mine(HELD, entry.commitment):
         return False
     recent = ctx.head.time <= reveal.time + ctx.params.reveal_seconds
     return recent and ctx.board.datanets[entry.datanet].data_class != PRIVATE
+
+
+def _judged(ctx: Context) -> set[bytes]:
+    """Shards that need no further look; looked up each time, for a reorganisation empties it."""
+    judged: set[bytes] = ctx.private.setdefault("judged-shards", set())
+    return judged
 
 
 async def _hold(ctx: Context, entry: ShardEntry) -> None:
@@ -38,14 +43,14 @@ async def _hold(ctx: Context, entry: ShardEntry) -> None:
     try:
         opened = await _judge(ctx, entry)
     except Reject as verdict:
-        ctx.private["judged-shards"].add(entry.commitment)
+        _judged(ctx).add(entry.commitment)
         ctx.note("hold", f"shard {short(entry.commitment)} does not count: {verdict.reason}")
         return
     whole = (entry.reveal.value, opened.reveal.training, opened.reveal.sealed)
     for blob in whole:
         ctx.seams.blobs.pin(blob)
     await ctx.post(HELD, entry.commitment, entry.reveal.value)
-    ctx.private["judged-shards"].add(entry.commitment)
+    _judged(ctx).add(entry.commitment)
     ctx.holders.provide(entry.commitment)
     ctx.note("hold", f"holds shard {short(entry.commitment)}")
 

@@ -33,14 +33,15 @@ async def without_private(ctx: Context, item: Finished) -> bytes:
 
 async def held_out(ctx: Context, job: Job, adapter: bytes, texts: bytes) -> Micro:
     """Loss of every text of a blob under an adapter; measured once."""
-    known = _known(ctx)
-    if (adapter, texts) not in known:
-        await jobs.fetch_adapter(ctx, job, adapter)
-        request = Losses(job.spec.base, adapter, texts, job.spec.hyper.max_tokens)
-        done = await ctx.seams.compute.run(request)
-        assert isinstance(done, LossesDone)
-        keep(ctx, adapter, texts, done.nll_micro)
-    return known[(adapter, texts)]
+    known = _known(ctx).get((adapter, texts))
+    if known is not None:
+        return known
+    await jobs.fetch_adapter(ctx, job, adapter)
+    request = Losses(job.spec.base, adapter, texts, job.spec.hyper.max_tokens)
+    done = await ctx.seams.compute.run(request)
+    assert isinstance(done, LossesDone)
+    keep(ctx, adapter, texts, done.nll_micro)
+    return done.nll_micro  # a reorganisation meanwhile may have emptied what is remembered
 
 
 def keep(ctx: Context, adapter: bytes, texts: bytes, nll_micro: Micro) -> None:

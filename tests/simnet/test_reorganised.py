@@ -1,9 +1,13 @@
 """A reorganised chain under the whole flow: what it takes back is done again, and nobody is paid twice."""
 
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
-from node import committed, explain
+import pytest
+
+from node import committed, explain, jobs
 from node.context import Context
 from node.money import Money
 from node.outbox import OutboxChain
@@ -59,3 +63,34 @@ def test_an_epoch_that_a_reorganisation_took_is_committed_again_and_paid_once() 
         assert after - before == told.claimed[name] == body.cumulative[index]
     boards = [ctx.board for name, ctx in told.nodes.items() if name != "dan"]
     assert all(board.epochs == boards[0].epochs for board in boards)
+
+
+OFTEN = 5  # without a limit stages would find everything gone, and begin again, for ever
+
+
+def forgetful(act: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """What a node derived is gone when this returns, as if the chain was reorganised meanwhile."""
+    times: Counter[str] = Counter()
+
+    async def forgetting(ctx: Context, *args: Any, **named: Any) -> Any:
+        try:
+            return await act(ctx, *args, **named)
+        finally:
+            subject = f"{ctx.operator!r} {args}"
+            times[subject] += 1
+            if times[subject] <= OFTEN:
+                ctx.unwind(ctx.head)
+
+    return forgetting
+
+
+def test_what_was_derived_may_be_gone_after_any_fetch_and_any_transaction(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for owner, name in ((Context, "fetch"), (Context, "write"), (jobs, "fetch_adapter")):
+        monkeypatch.setattr(owner, name, forgetful(getattr(owner, name)))
+    ended = tell(replace(DEMO, params=replace(SIMNET, rounds=1)))
+    boards = [ctx.board for ctx in ended.nodes.values()]
+    assert len(ended.bodies) > 1 and all(board.epochs == boards[0].epochs for board in boards)
+    for name, index in ended.owner.items():
+        assert ended.claimed[name] == ended.bodies[-1].cumulative[index]
