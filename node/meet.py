@@ -21,18 +21,20 @@ from p2p.backoff import Backoff
 from p2p.mdns import LocalSearch
 from p2p.peers import PeerBook
 from p2p.redial import Redialer
-from p2p.slots import STANDING
+from p2p.slots import CROWDED, STANDING
 from protocol import roles
 from protocol.errors import OpenLedgerError, PeerError
 from protocol.ids import content_id
 from protocol.seams import PeerId
-from protocol.signing import WIRE_VERSION
+from protocol.signing import WIRE_VERSION, ed25519_of
 
 LOOK_S = 1.0
 PROOF_S = 3.0  # a peer that refused us without a proof is asked for it so often
 ASK_S = 60.0  # a seed is asked for peers so often
 MAX_DIALS = 16  # begun in one look
 ANYWHERE = Bound()
+SETTLED_S = 600.0  # who is connected for so long is company
+THIN_S = 10.0  # between two that are sent away
 BOOK_S = 60.0  # a peer's entry is written so often when nothing in it changed
 # A life that ended is forgotten by then; one that still holds our key is another node's.
 COPIED_S = life.ALIVE_SECONDS + 8.0
@@ -53,11 +55,14 @@ class Meeting:
         self._session = ctx.seams.randomness.token(16)
         self._started = int(ctx.seams.clock.now())
         self._due: dict[PeerId, float] = {}  # when to greet again
+        self._since: dict[PeerId, float] = {}  # when each was seen to be connected
+        self._thinned = 0.0  # when one was sent away last
         self._asked: dict[PeerId, float] = {}  # when to ask a seed for peers again
         self._dials = Backoff()
         self._copied: float | None = None  # since when our key is held by another
         transport, clock = ctx.seams.transport, ctx.seams.clock
         own = f"/p2p/{transport.peer_id}"
+        self._serves = "seed" in ctx.roles or any(seed.endswith(own) for seed in seeds)
         self._seeds = tuple(seed for seed in seeds if not seed.endswith(own))
         self._handshake = Handshake(transport, clock, self._hello, self._met, self._elder)
         self._seed = Seed(transport, book, clock, ctx.seams.randomness)
@@ -135,6 +140,7 @@ class Meeting:
             ctx.fail("peers", PeerError("no-peers", "no seed answers; trying again"))
         for peer in sorted(connected):
             if self._due.get(peer, 0.0) <= now:
+                self._since.setdefault(peer, now)
                 self._due[peer] = now + life.GREET_SECONDS
                 nursery.start_soon(ctx.attempt, "peers", self._greet, peer)
         due = (known for known in self._known(connected) if self._dials.due(known[0], now))
@@ -142,12 +148,31 @@ class Meeting:
         for peer, addrs in itertools.islice(due, min(MAX_DIALS, room)):
             self._dials.tried(peer, now)
             nursery.start_soon(self._dial, peer, addrs)
+        await self._thin(connected, now)
         self._conclude()
+
+    async def _thin(self, connected: set[PeerId], now: float) -> None:
+        """Send one away where company takes the slots that are for others: without stake, late in our order.
+
+        Whoever came just now has a question. Seeds are kept, and keep theirs: many are relayed by them.
+        """
+        if len(connected) <= CROWDED or self._serves or now < self._thinned + THIN_S:
+            return
+        settled = [peer for peer in connected if self._since.get(peer, now) + SETTLED_S <= now]
+        able = [peer for peer in settled if peer not in self.hellos or not self._seeding(peer)]
+        if able:
+            self._thinned = now
+            last = max(able, key=lambda peer: (not self._staked(peer), self._lot(peer)))
+            await self._ctx.seams.transport.drop(last, "thinned")
+
+    def _staked(self, peer: PeerId) -> bool:
+        key = ed25519_of(peer)
+        return key is not None and self._ctx.standing(key)
 
     async def _part(self, connected: set[PeerId]) -> None:
         for peer in sorted(set(self._due) - connected):
             refused = self.refused.pop(peer, None)
-            del self._due[peer]
+            del self._due[peer], self._since[peer]
             self._lives.forget(peer)
             if self.hellos.pop(peer, None) or refused:
                 reason = f"refused: {refused.reason}" if refused else "connection lost"

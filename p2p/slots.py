@@ -12,6 +12,8 @@ from protocol.seams import Link, PeerId
 # Connections that a node seeks for company. The others, a quarter of ``total``, are for whoever comes to
 # join or to fetch something: else all slots of a large network would be taken, and nobody could be reached.
 STANDING = 96
+# Others seek company too: of more than these, one after the other is sent away.
+CROWDED = 112
 
 Staked = Callable[[PeerId], bool]
 

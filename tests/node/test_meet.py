@@ -66,10 +66,9 @@ class Place:
 
     def member(self, name: str, seed: bool = False) -> Meeting:
         transport = MemoryTransport(self.wires, bare.peer(name), self.clock, self.relay)
-        made = member(name, tuple(self.seeds), transport, self.clock)
         if seed:
             self.seeds.append(f"/memory/{bare.peer(name)}/p2p/{bare.peer(name)}")
-        return made
+        return member(name, tuple(self.seeds), transport, self.clock)
 
 
 async def test_two_seeds_find_a_node_public_within_ten_seconds(autojump_clock: MockClock) -> None:
@@ -124,6 +123,30 @@ async def test_a_node_seeks_so_many_connections_and_takes_more(
         for other in others:
             await ctx_of(other).seams.transport.dial(own.addrs[0])
         assert len(own.peers()) == 6
+
+
+async def test_a_growing_crowd_keeps_slots_free_and_together(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each newcomer seeks company among those who have enough: these send others away for it, and all stay one."""
+    for name, value in {"STANDING": 4, "CROWDED": 6, "SETTLED_S": 30.0, "THIN_S": 2.0}.items():
+        monkeypatch.setattr(meet, name, value)
+    place = Place()
+    seed = place.member("seed", seed=True)
+    crowd = [place.member(f"n{number}") for number in range(14)]
+    for one in crowd:
+        for other in crowd:
+            peer = ctx_of(other).seams.transport.peer_id
+            await one.book.heard_of(peer, f"/memory/{peer}/p2p/{peer}")
+    async with running(seed, *crowd):
+        await trio.sleep(200)
+        links = {m: set(ctx_of(m).seams.transport.peers()) for m in crowd}
+        assert all(len(peers) <= 8 for peers in links.values())
+        assert all(len(peers) >= 3 for peers in links.values())  # one may be on its way
+        home = ctx_of(seed).seams.transport.peer_id
+        assert all(home in peers for peers in links.values()), "a seed was sent away"
+        assert sum(ctx_of(m).seams.transport.counters().get("thinned", 0) for m in crowd) > 0
+        assert "thinned" not in ctx_of(seed).seams.transport.counters()
 
 
 async def test_refused_by_everybody_is_what_the_node_does(autojump_clock: MockClock) -> None:
