@@ -139,7 +139,7 @@ async def test_a_growing_crowd_keeps_slots_free_and_together(
             peer = ctx_of(other).seams.transport.peer_id
             await one.book.heard_of(peer, f"/memory/{peer}/p2p/{peer}")
     async with running(seed, *crowd):
-        await trio.sleep(200)
+        await trio.sleep(120)
         links = {m: set(ctx_of(m).seams.transport.peers()) for m in crowd}
         assert all(len(peers) <= 8 for peers in links.values())
         assert all(len(peers) >= 3 for peers in links.values())  # one may be on its way
