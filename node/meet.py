@@ -172,7 +172,8 @@ class Meeting:
     async def _part(self, connected: set[PeerId]) -> None:
         for peer in sorted(set(self._due) - connected):
             refused = self.refused.pop(peer, None)
-            del self._due[peer], self._since[peer]
+            del self._due[peer]
+            self._since.pop(peer, None)  # refused after it had gone, it was put off without a since
             self._lives.forget(peer)
             if self.hellos.pop(peer, None) or refused:
                 reason = f"refused: {refused.reason}" if refused else "connection lost"
