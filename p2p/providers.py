@@ -19,10 +19,8 @@ PROVIDERS_PROTOCOL = "/openledger/providers/1"
 EXPIRE_SECONDS = 24 * 3600.0
 REPUBLISH_SECONDS = 8 * 3600.0  # two may be missed
 REFUSED_SECONDS = 600.0  # a record that a keeper did not take is offered again
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = (
-    60.0,
-    3600.0,
-)  # before a keeper that failed is tried again
+FIRST_PAUSE_SECONDS = 60.0  # before a keeper that failed is tried again; doubled each time
+LONGEST_PAUSE_SECONDS = 3600.0
 MAX_KEYS = 256  # of one request
 MAX_HOLDERS = 20  # of one key
 MAX_OF_ONE = 16_384  # records of one provider
@@ -114,9 +112,8 @@ class Telling:
 
     def __init__(self) -> None:
         self._told: dict[bytes, dict[bytes, float]] = {}  # key -> keeper -> not before
-        self._failing: dict[
-            bytes, tuple[float, float]
-        ] = {}  # keeper -> not before, pause after that
+        # keeper -> not before, pause after that
+        self._failing: dict[bytes, tuple[float, float]] = {}
         self._table: Table | None = None
         self._near: dict[bytes, list[bytes]] = {}
         self._next = -inf  # nothing is due before
