@@ -218,14 +218,8 @@ def test_worth_in_one_datanet_proves_nothing_in_another() -> None:
     rows = (row(0, 0), row(1, 0), row(5, 0), row(3, 1), row(4, 1), row(5, 1))
     home = tuple(Query(owner, NETS[0], PPM, frozenset()) for owner in (0, 1, 5))
     other = tuple(Query(owner, NETS[1], PPM, frozenset()) for owner in (3, 4, 5))
-    helps = {
-        (0, 1),
-        (1, 0),
-        (3, 4),
-        (4, 3),
-        (3, 5),
-        (4, 5),
-    }  # (query, row): 5 helps in the second only
+    # (query, row): owner 5 helps in the second Datanet only
+    helps = {(0, 1), (1, 0), (3, 4), (4, 3), (3, 5), (4, 5)}
     table = tuple(tuple(900 if (q, r) in helps else 1 for r in range(6)) for q in range(6))
     worth = World(rows, (*home, *other), table).worth()
     assert worth[0] == worth[1] > worth[3] == worth[4]  # there 5's queries count in full

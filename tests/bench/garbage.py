@@ -1,6 +1,7 @@
 """How often noise passes for knowledge: the demo's open owners on the real model, many reservations each.
 
     python -m tests.bench.garbage --worlds 10 --folder DIR      # three minutes of one core a world
+    python -m tests.bench.garbage --worlds 10 --folder DIR --demo      # with the sizes of the demo's shards
 
 Each world trains SmolLM2 as the demo does (two rounds of three workers) on texts of its own seed; its inner
 products are kept in DIR and used again. Then records are reserved anew, many times, and the payout rule
@@ -39,12 +40,14 @@ from protocol.compute import RecordText
 from protocol.credit import Row
 from protocol.params import SIMNET
 from simnet import texts
+from simnet.scenario import load_scenario
 
 OWNERS = ("kjv:0", "kjv:1", "faq:0", "faq:1", "garbage:faq:0", "copycat:faq:0")
 GARBAGE, COPYCAT, COPIED = 4, 5, 2
 NETS = tuple((b"K" if owner.startswith("kjv") else b"F") * 32 for owner in OWNERS)
 RECORDS = SIMNET.max_records
 RESERVED = reserve_count(RECORDS, SIMNET.reserve_ppm, SIMNET.reserve_min)
+FULL = (RECORDS,) * len(OWNERS)
 FIFTH = 0.2
 
 Array = npt.NDArray[Any]
@@ -63,12 +66,26 @@ def written(seed: int, folder: Path) -> list[Record]:
     return found
 
 
-def aside(rng: np.random.Generator, each: int) -> Array:
-    """A mask of the reserved records, so many an owner."""
-    mask = np.zeros((len(OWNERS), RECORDS), bool)
-    for line in mask:
-        line[rng.permutation(RECORDS)[:each]] = True
-    return mask.ravel()
+def aside(rng: np.random.Generator, each: int, sizes: Sequence[int]) -> tuple[Array, Array]:
+    """Positions of the training and of the reserved records of shards of these sizes.
+
+    A full shard reserves ``each``, a smaller one the same part of it, rounded up.
+    """
+    rows, asked = [], []
+    for owner, size in enumerate(sizes):
+        count = -(-size * each // RECORDS)
+        order = owner * RECORDS + rng.permutation(size)
+        asked += sorted(order[:count])
+        rows += sorted(order[count:])
+    return np.array(rows), np.array(asked)
+
+
+def demo_sizes() -> tuple[int, ...]:
+    """Records of the demo's open owners, in our order."""
+    shards = [node.shard for node in load_scenario("demo").nodes if node.shard is not None]
+    return tuple(
+        next(s.records for s in shards if f"{s.source}:{s.part}" == owner) for owner in OWNERS
+    )
 
 
 def trained(seed: int, written: Sequence[Record], folder: Path) -> World:
@@ -78,7 +95,7 @@ def trained(seed: int, written: Sequence[Record], folder: Path) -> World:
     records = [RecordText(r.prompt, r.completion) for r in written]
     recipe = Recipe(batch=SIMNET.batch, steps=SIMNET.steps, max_tokens=SIMNET.max_tokens, seed=seed)
     examples = [encode(base.tokenizer, record, recipe.max_tokens) for record in records]
-    learnt = np.flatnonzero(~aside(rng, RESERVED))
+    learnt, _ = aside(rng, RESERVED, FULL)
     now, momentum = new_adapter(base, recipe.spec, recipe.seed), None
     for _ in range(SIMNET.rounds):
         updates = {}
@@ -107,9 +124,8 @@ def scored(world: World, rows: Array, asked: Array) -> tuple[tuple[int, ...], ..
     return scores(Gram(widths, known[:, :, rows], known[:, :, asked], norms))
 
 
-def shares(world: World, kept: Sequence[Kept], mask: Array) -> Array:
+def shares(world: World, kept: Sequence[Kept], rows: Array, asked: Array) -> Array:
     """Each owner's part of a pot over what it would get if all records counted alike."""
-    rows, asked = np.flatnonzero(~mask), np.flatnonzero(mask)
     at = {kept[i].record: position for position, i in enumerate(rows)}
     near: defaultdict[bytes, set[int]] = defaultdict(set)
     for one in kept:
@@ -124,7 +140,8 @@ def shares(world: World, kept: Sequence[Kept], mask: Array) -> Array:
     ]
     weights = owner_weights(lines, job_influence(lines, queries, scored(world, rows, asked)))
     total = max(1, sum(weights.values()))
-    return np.array([weights.get(o, 0) / total * len(OWNERS) for o in range(len(OWNERS))])
+    alike = np.bincount(rows // RECORDS) / len(rows)
+    return np.array([weights.get(o, 0) / total / alike[o] for o in range(len(OWNERS))])
 
 
 def placed(records: Sequence[Record]) -> tuple[Kept, ...]:
@@ -143,7 +160,7 @@ def worlds(count: int, folder: Path) -> Iterator[tuple[World, tuple[Kept, ...]]]
         records = written(seed, folder)
         path = folder / f"world-{seed}.npz"
         if not path.exists():
-            np.savez(path, **trained(seed, records, folder))
+            np.savez(path, allow_pickle=False, **trained(seed, records, folder))
         yield dict(np.load(path)), placed(records)
 
 
@@ -153,15 +170,19 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=25, help="reservations of each world")
     parser.add_argument("--reserved", type=int, nargs="+", default=[RESERVED], help="an owner")
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--demo", action="store_true", help="shards as large as the demo's")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
+    sizes = demo_sizes() if asked.demo else FULL
     found: dict[int, list[Array]] = {each: [] for each in asked.reserved}
     for world, kept in worlds(asked.worlds, asked.folder):
         rng = np.random.default_rng(5)
         for each, parts in found.items():
-            parts += [shares(world, kept, aside(rng, each)) for _ in range(asked.draws)]
+            parts += [shares(world, kept, *aside(rng, each, sizes)) for _ in range(asked.draws)]
     for each, parts in found.items():
-        sys.stdout.write(f"{each:3} of {RECORDS} reserved: {told(np.array(parts))}\n")
+        sys.stdout.write(
+            f"{each:3} of {RECORDS} reserved, shards of {sizes}: {told(np.array(parts))}\n"
+        )
 
 
 def told(parts: Array) -> str:
